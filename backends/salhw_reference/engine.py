@@ -49,7 +49,7 @@ from salhw_reference.row_sums import regroup, sums_in_rows
 from salhw_reference.state import at_rest
 from salhw_reference.tape import Tape
 from salhw_reference.team import do_at_once, team_size
-from salhw_reference.vectors import Taught, of_team, vectors_at_rest, with_rates
+from salhw_reference.vectors import Taught, of_team, pass_on, vectors_at_rest, with_rates
 
 
 def threads() -> int:
@@ -95,7 +95,7 @@ class ReferenceEngine:
         self._rates: dict[tuple[str, int, str], FloatArray] = {}  # by projection, rule, branch ("": the learning rate)
         self._taught: dict[int, Taught] = {}  # by rule
         self._retaught = False  # since the last run
-        self._pace = pace.Pace()
+        self._pace = pace.begin(neurons * self._batch)
         self._teams: dict[int, dict[str, IntArray]] = {}  # by size
         self._callers: dict[Any, Caller] = {}  # by algorithm
         self._start = self.step = 0
@@ -264,7 +264,6 @@ class ReferenceEngine:
             self._retaught = False
         if self._vectorised and (len(self.arrays.tie) or np.any(self.arrays.rule["update"] != RUN_END)):
             self._own_weights()
-        self._pace = pace.begin(self._pace, len(self.arrays.kind) * self._batch)
         self._tape = Tape.of(self.arrays, self._batch, self.step, stop)
         self.state.spiked[:] = 0
         self.state.states[:] = 0
@@ -307,6 +306,7 @@ class ReferenceEngine:
             return
         if size not in self._teams:
             self._teams[size] = of_team(self.arrays, self._batch, size)
+        pass_on(self._random, self._teams[size])
         self._random = self._random._replace(**self._teams[size])
 
     def _counters(self) -> tuple[IntArray, IntArray]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
-STRETCH = 1_000_000  # neuron-steps of a run's first call
+STRETCH = 1_000_000  # neuron-steps of a session's first call
 LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
-LONGEST_OF_A_TEAM = 0.01  # s, so that little is lost where the cores become busy
+LONGEST_OF_A_TEAM = 0.03  # s, a hundred times what it takes to begin, so that little is lost where cores become busy
 SHORT = 20  # of such calls make a first one: a single thread does their work before others have woken
 SHARE = 0.02
 CREDIT = 0.01  # s, at most
@@ -32,10 +32,10 @@ class Pace(NamedTuple):
     untimed: float = inf  # s since a single thread was timed
 
 
-def begin(pace: Pace, neurons: int) -> Pace:
-    """The pace at the beginning of a run of so many neurons, those of all instances."""
+def begin(neurons: int) -> Pace:
+    """The pace at the beginning of a session with so many neurons, those of all instances."""
     first = max(1, STRETCH // neurons)
-    return pace._replace(first=first, single=first, teamed=first)
+    return Pace(first=first, single=first, teamed=first)
 
 
 def next_call(pace: Pace, size: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import numpy as np
 from salhw_reference.arrivals import send
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import inlined
+from salhw_reference.kinds import ALPHA
 from salhw_reference.learning import add_current
 from salhw_reference.vectors import overlap, part_of_row
 
@@ -107,11 +108,12 @@ def add_partners(sums, shift, partner, trace, first, end, own, dense, scale):
 
 
 @inlined
-def deliver(net, state, vectors, p, j, dy, dx, rank):
-    """Change neuron j's PSP in projection p by (dy, dx) for those of a thread's share that it reaches. Where no PSP
-    decays, the inputs themselves are kept up to date; where synapses have delays of their own, a ring of steps is."""
-    first, end = part_of_row(vectors, p, j, rank)
-    height = net.psp[p].height
+def deliver(net, state, vectors, change, rank):
+    """Change a neuron's PSPs for those of a thread's share that they reach. Where no PSP decays, the inputs themselves
+    are kept up to date; where synapses have delays of their own, a ring of steps is."""
+    p, j, first, end = change.projection, change.neuron, change.first, change.end
+    dy, height = vectors.dy[change.source], net.psp[p].height
+    dx = vectors.dx[change.source] if net.psp[p].kernel == ALPHA else 0.0
     if first == end or (dy == 0.0 and dx == 0.0):  # one PSP may end as the next begins
         return
     scale = dy * height * state.input_gain[p]
@@ -137,18 +139,16 @@ def deliver(net, state, vectors, p, j, dy, dx, rank):
 @inlined
 def deliver_changes(net, state, vectors, rank):
     """What arrives and ends at this step, for a thread's share."""
-    changes, count = vectors.changes, vectors.progress[0].changes
+    changes, count = vectors.changes[rank], vectors.progress[0].changes
     ahead = DELIVERED_AHEAD * len(vectors.found)
     for e in range(count):
         if e + ahead < count:
             later = changes[e + ahead]
-            first, end = part_of_row(vectors, later.projection, later.neuron, rank)
             if net.psp[later.projection].spread > 0:
-                fetch(net.place, state.weight, 0, first, end, False)
+                fetch(net.place, state.weight, 0, later.first, later.end, False)
             else:
-                fetch(net.post, state.weight, 0, first, end, vectors.dense[later.projection])
-        change = changes[e]
-        deliver(net, state, vectors, change.projection, change.neuron, change.dy, change.dx, rank)
+                fetch(net.post, state.weight, 0, later.first, later.end, vectors.dense[later.projection])
+        deliver(net, state, vectors, changes[e], rank)
 
 
 @inlined
@@ -159,9 +159,11 @@ def list_psps(net, state, vectors):
         end = net.psp[p].pre_end if net.psp[p].spread == 0 else 0  # others: see arrivals.py
         for j in range(net.psp[p].pre_first, end):
             if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
-                change = vectors.changes[count]
-                change.projection, change.neuron = p, j
-                change.dy, change.dx = state.psp[p, j, 0], state.psp[p, j, 1]
+                for rank in range(len(vectors.found)):
+                    change = vectors.changes[rank, count]
+                    change.projection, change.neuron, change.source = p, j, count
+                    change.first, change.end = part_of_row(vectors, p, j, rank)
+                vectors.dy[count], vectors.dx[count] = state.psp[p, j, 0], state.psp[p, j, 1]
                 count += 1
     vectors.progress[0].changes = count
 

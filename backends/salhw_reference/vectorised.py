@@ -47,7 +47,7 @@ from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
 from salhw_reference.tables import row
 from salhw_reference.team import LINE, begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import fade, sample
-from salhw_reference.vectors import CLOSED, overlap
+from salhw_reference.vectors import CLOSED, overlap, part_of_row
 
 BITS = np.float32(2**23 / math.log(2.0))
 ONE = np.float32(127 * 2**23 + 4000)  # the bits of 1.0; the rest is 70 times what rounding in this file may take away
@@ -169,10 +169,10 @@ def decide(net, state, vectors, drive, low, high):
 @inlined
 def joined_spikes(net, state, vectors):
     """Move the spikes that the threads have found together; how many there are."""
-    count = vectors.found[0]  # where they are already
+    count = vectors.found[0, 0]  # where they are already
     for rank in range(1, len(vectors.found)):
         low, _ = share_of(len(net.kind), rank, vectors.team)
-        for k in range(low, low + vectors.found[rank]):
+        for k in range(low, low + vectors.found[rank, 0]):
             state.spikes[count] = state.spikes[k]
             count += 1
     return count
@@ -185,34 +185,52 @@ def gate_of(net, state, n):
 
 
 @inlined
-def list_change(state, vectors, t, place, p, n, dy, dx):
-    """Change a presynaptic state at step t, and note it for those that it reaches; at one place, where a PSP ends as
-    the next begins."""
+def note_change(net, state, vectors, t, p, n, entry, rank, dy, dx):
+    """Change a presynaptic state of a neuron of this thread's share at step t, and note by how much for all threads;
+    at one entry, where a PSP ends as the next begins."""
     state.psp[p, n, 0] += dy
     state.psp[p, n, 1] += dx
-    changes = vectors.changes
-    new = t * len(changes)
-    earlier = vectors.listed[p, n] - new
-    if earlier >= 0:
-        changes[earlier].dy += dy
-        changes[earlier].dx += dx
-        dy, dx = 0.0, 0.0
+    room, alpha = vectors.changes.shape[1], net.psp[p].kernel == ALPHA
+    first, earlier = rank * room, vectors.listed[p, n] - t * room
+    if earlier < 0:
+        vectors.listed[p, n] = t * room + entry
     else:
-        vectors.listed[p, n] = new + place
-    change = changes[place]
-    change.projection, change.neuron, change.dy, change.dx = p, n, dy, dx
+        vectors.dy[first + entry] = 0.0
+        dy += vectors.dy[first + earlier]
+        if alpha:
+            vectors.dx[first + entry] = 0.0
+            dx += vectors.dx[first + earlier]
+        entry = earlier
+    vectors.dy[first + entry] = dy
+    if alpha:
+        vectors.dx[first + entry] = dx
 
 
 @inlined
-def act(net, state, vectors, t, action, index, step, n, place):
-    """What a head does at step t with the spike of neuron n at ``step``; how a presynaptic state changes goes to
-    ``place``."""
+def list_change(vectors, p, n, place, rank):
+    """List, for this thread, that a presynaptic state changes, and where the thread that it belongs to notes by how
+    much; which of its entries that is."""
+    change, entry, source = vectors.changes[rank, place], place, place
+    if len(vectors.found) > 1:
+        owner = np.int64(vectors.owner[n])
+        entry = vectors.noted[rank, owner]
+        vectors.noted[rank, owner] = entry + 1
+        source = owner * vectors.changes.shape[1] + entry
+    change.projection, change.neuron, change.source = p, n, source
+    change.first, change.end = part_of_row(vectors, p, n, rank)
+    return entry
+
+
+@inlined
+def act(net, state, vectors, t, action, index, step, n, entry, rank):
+    """What a head does at step t with the spike of neuron n at ``step``, one of this thread's share; how a presynaptic
+    state changes goes to ``entry``."""
     if action == FREES:
         if end_refractory(net, state, index, n, step):
             vectors.gate[n] = gate_of(net, state, n)
     elif action in (ARRIVES, ENDS):
         dy, dx = change_of_psp(net, state, action, index, step, n)
-        list_change(state, vectors, t, place, index, n, dy, dx)
+        note_change(net, state, vectors, t, index, n, entry, rank, dy, dx)
     elif action == USES:
         use(net, state, index, SENT, step, n)
     else:
@@ -220,24 +238,29 @@ def act(net, state, vectors, t, action, index, step, n, place):
 
 
 @spliced
-def look_back(net, state, vectors, t, low, high):
+def look_back(net, state, vectors, t, low, high, rank):
     """Let all heads act on what is due at step t for the neurons low..high-1; how many presynaptic states of all
-    neurons change. Each has a place in the list whoever finds it, so that all are worked off in one order."""
-    place, end = 0, state.now[0].past_end
+    neurons change. Each thread lists them all, in one order, whoever they belong to."""
+    place, end, looked = 0, state.now[0].past_end, vectors.looked[rank]
+    vectors.noted[rank, :] = 0
     for h in range(len(net.head)):
-        head, at = net.head[h], vectors.looked[h]
-        lists = np.int64(head.action in (ARRIVES, ENDS))
+        head, at, entry = net.head[h], looked[h], 0
+        lists = head.action in (ARRIVES, ENDS)
         while at < end:
             spike = state.past[at & net.ring[0]]
             if spike.step + head.lag > t:
                 break
             n = spike.neuron
             if head.first <= n < head.end:
+                if lists:
+                    entry = list_change(vectors, head.index, n, place, rank)
+                    place += 1
                 if low <= n < high:
-                    act(net, state, vectors, t, head.action, head.index, spike.step, n, place)
-                place += lists
+                    act(net, state, vectors, t, head.action, head.index, spike.step, n, entry, rank)
             at += 1
-        state.head_at[h] = at  # the same, whoever writes it
+        looked[h] = at
+        if rank == 0:
+            state.head_at[h] = at
     return place
 
 
@@ -296,6 +319,9 @@ def sample_membranes(net, state, vectors, drive, rows, origin, t):
 def prepare(net, state, vectors, drive, out, until):
     """What precedes the first step of a call."""
     begin_work(vectors.team)
+    for rank in range(len(vectors.found)):
+        for h in range(len(net.head)):
+            vectors.looked[rank, h] = state.head_at[h]
     begin(net, state)
     set_base(net, state, vectors, drive)
     if state.now[0].stale:
@@ -324,12 +350,10 @@ def collect_spikes(net, state, vectors, drive, out, rows, origin, t):
         occupy(net, state, state.spikes[k])
         write_spike(net, state, out, t, state.spikes[k])
     count_states(net, state, 1)
-    for h in range(len(net.head)):
-        vectors.looked[h] = state.head_at[h]
 
 
 @spliced
-def follow_spikes(net, state, vectors, t, low, high):
+def follow_spikes(net, state, vectors, t, low, high, rank):
     """What follows from the spikes of step t for the neurons low..high-1, and what is due for them at the next; how
     many presynaptic states of all neurons change then."""
     count = vectors.progress[0].spikes
@@ -340,7 +364,7 @@ def follow_spikes(net, state, vectors, t, low, high):
             reset(net, state, n)
             note_spike(net, state, t, n)
             vectors.gate[n] = gate_of(net, state, n)
-    changes = look_back(net, state, vectors, t + 1, low, high)
+    changes = look_back(net, state, vectors, t + 1, low, high, rank)
     if len(net.place) > 0:
         remember_psps(net, state, vectors, t + 1, low, high)
     return changes
@@ -380,7 +404,7 @@ def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
     """A thread's share of one step."""
     t, team = state.now[0].time, vectors.team
     receive(net, state, vectors, t, low, high, rank)
-    vectors.found[rank] = decide(net, state, vectors, drive, low, high)
+    vectors.found[rank, 0] = decide(net, state, vectors, drive, low, high)
     if last_to_meet(team):
         collect_spikes(net, state, vectors, drive, out, rows, origin, t)
         go_on(team)
@@ -389,7 +413,7 @@ def step(net, state, vectors, drive, out, rows, origin, low, high, rank, until):
         if last_to_meet(team):
             end_block(net, vectors, t)
             go_on(team)
-    changes = follow_spikes(net, state, vectors, t, low, high)
+    changes = follow_spikes(net, state, vectors, t, low, high, rank)
     if last_to_meet(team):
         finish_step(net, state, vectors, out, t, changes, until)
         go_on(team)

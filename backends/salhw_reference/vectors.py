@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -20,8 +21,9 @@ from salhw_reference.team import LINE, first_of_share, team
 
 CLOSED = -1e9  # added to the input of who cannot spike
 
-CHANGE = record(projection=np.int64, neuron=np.int64, dy=np.float64, dx=np.float64)
-"""How a presynaptic state changes: whose, in which projection, and by how much."""
+CHANGE = record(projection=np.int64, neuron=np.int64, source=np.int64, first=np.int64, end=np.int64)
+"""Which presynaptic state changes: in which projection, whose, and where ``dy`` and ``dx`` have by how much. The first
+of the synapses to a thread's share, and one past the last."""
 
 PROGRESS = record(going=np.int64, changes=np.int64, spikes=np.int64)
 """Whether there is a next step now; how many presynaptic states change at its beginning; how many spikes the present
@@ -72,11 +74,15 @@ class Vectors(NamedTuple):
     fallen: FloatArray  # (R, stretches, N) sums of exp(-t / tau) over a neuron's spikes in each stretch
     worth: FloatArray  # (L,) what a presynaptic spike adds to the pair sum of a synapse onto each neuron
     varied: IntArray  # (1,) 0: all gains are 1
-    changes: Records  # CHANGE, at the beginning of the next step
-    listed: IntArray  # (P, N) where in ``changes`` a state's latest change is, plus its step times their number
-    looked: IntArray  # (H,) the past spike that each head comes to next, as of the beginning of the step
+    listed: IntArray  # (P, N) which change of its thread's is a state's latest, plus its step times their number
     progress: Records  # (1,) PROGRESS
-    found: IntArray  # spikes of each thread's share
+    found: IntArray  # (shares, 8) spikes of each share, in a cache line of its own
+    looked: IntArray  # (shares, H in whole cache lines) the past spike that each head comes to next
+    changes: Records  # (shares, .) CHANGE, all that happen at the beginning of the next step, as each thread lists them
+    noted: IntArray  # (shares, shares in whole cache lines) how many of these are of each share
+    dy: FloatArray  # by how much the states of each share change; a thread writes to its own part alone
+    dx: FloatArray
+    owner: npt.NDArray[np.uint16]  # (N,) the share that a neuron belongs to
     team: IntArray  # what the threads meet by
     rate: FloatArray  # (2, rates) learning rate times amplitude; causal in columns, anticausal in rows
     rated: Records  # (R,) RATE
@@ -88,7 +94,7 @@ class Vectors(NamedTuple):
     @property
     def common(self) -> frozenset[str]:
         """What has no instance in front."""
-        return frozenset({"rated", "kept", "ring", "dense", "cut"})
+        return frozenset({"rated", "kept", "ring", "dense", "owner", "cut"})
 
 
 @inlined
@@ -110,7 +116,6 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
     listed = long + long // LINE + 1
     random, hit = aligned((batch, 4, long), dtype=np.uint32), aligned((batch, long), dtype=np.uint8)
     random[:, :, :n] = _random(streams(seed, ids), n)
-    most = int(np.sum(net.head["end"] - net.head["first"]))
     dense = np.array([_is_dense(net.out[p], net.post) for p in range(len(net.psp))], np.int64)
     kept, traces = _kept(net, dense)
     ring, arriving, earlier = _rings(net)
@@ -140,9 +145,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         fallen=np.zeros((batch, rules, stretches, n)),
         worth=aligned((batch, long if stretches else 0)),
         varied=np.full((batch, 1), varied, np.int64),
-        changes=records(np.zeros((batch, most), CHANGE), CHANGE, (batch, most)),
         listed=np.full((batch, len(net.psp), n), -1),
-        looked=np.zeros((batch, len(net.head)), np.int64),
         progress=records([(0, 0, 0)] * batch, PROGRESS, (batch, 1)),
         rate=np.zeros((1, 2, 0)),
         rated=records([(0, 0, 0, 0.0, 0.0)] * rules, RATE),
@@ -180,13 +183,38 @@ def with_rates(vectors: Vectors, taught: Sequence[Taught]) -> Vectors:
     return vectors._replace(rate=rate, rated=records(rated, RATE))
 
 
-def of_team(net: NetworkArrays, instances: int, size: int) -> dict[str, IntArray]:
+def of_team(net: NetworkArrays, instances: int, size: int) -> dict[str, npt.NDArray[Any]]:
     """The fields that depend on the size of the team that moves each network."""
+    most, edges = (
+        int(np.sum(net.head["end"] - net.head["first"])),
+        [first_of_share(len(net.kind), k, size) for k in range(size)],
+    )
+    lines = partial(aligned, dtype=np.int64)
     return {
-        "found": np.zeros((instances, size), np.int64),
+        "found": lines((instances, size, 8)),
+        "looked": lines((instances, size, -(-len(net.head) // 8) * 8)),
+        "changes": records(np.zeros((instances, size, most), CHANGE), CHANGE, (instances, size, most)),
+        "noted": lines((instances, size, -(-size // 8) * 8)),
+        "dy": aligned((instances, size * most)),
+        "dx": aligned((instances, size * most)),
+        "owner": (np.searchsorted(edges, np.arange(len(net.kind)), side="right") - 1).astype(np.uint16),
         "team": np.array([team(size)] * instances),
         "cut": row_cuts(net, size),
     }
+
+
+def pass_on(was: Vectors, to: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Hand the changes at the beginning of the next step on to the fields of another team."""
+    for b, (progress,) in enumerate(was.progress):
+        count = progress["changes"]
+        listed = was.changes[b, 0, :count]
+        for name in ("dy", "dx"):
+            to[name][b, :count] = getattr(was, name)[b, listed["source"]]
+        for rank, changes in enumerate(to["changes"][b, :, :count]):
+            changes[:] = listed
+            changes["source"] = np.arange(count)
+            cut = to["cut"][listed["projection"], listed["neuron"]]
+            changes["first"], changes["end"] = cut[:, rank], cut[:, rank + 1]
 
 
 def row_cuts(net: NetworkArrays, shares: int) -> IntArray:

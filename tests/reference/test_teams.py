@@ -128,7 +128,7 @@ def test_threads_and_division_into_runs_change_no_bit(case: str, monkeypatch: py
 def time_of(seconds: float, step: dict[int, float], size: int = 2) -> tuple[dict[int, float], pace.Pace]:
     """So many seconds of work, in calls whose steps take as long as ``step`` says by the number of threads; how much
     of the work each number of threads did."""
-    held, work, passed = pace.begin(pace.Pace(), 10_000), {1: 0.0, size: 0.0}, 0.0
+    held, work, passed = pace.begin(10_000), {1: 0.0, size: 0.0}, 0.0
     while passed < seconds:
         threads, steps = pace.next_call(held, size)
         held = pace.after(held, threads, steps, steps * step[threads])
@@ -158,7 +158,7 @@ def test_a_team_gives_up_soon_after_cores_become_busy_and_comes_back() -> None:
         threads, steps = pace.next_call(busy, 2)
         busy = pace.after(busy, threads, steps, steps * {1: 20e-6, 2: 14 * 20e-6}[threads])
         extra += steps * 13 * 20e-6 * (threads == 2)
-    assert extra < 0.3  # a call of 10 ms and the share of credit, 14 times as slow
+    assert extra < 0.7  # a call of 30 ms and the share of credit, 14 times as slow
     seconds, again = 0.0, busy
     while again.credit < pace.CREDIT:
         threads, steps = pace.next_call(again, 2)
