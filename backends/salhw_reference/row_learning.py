@@ -206,7 +206,27 @@ def shared_by(net, state, vectors, r):
 
 
 @inlined
-def learn_onto(net, state, vectors, r, t, n, falls, mode):
+def list_partners(state, listed, partners, first, end, least, together):
+    """List those of the synapses first..end-1 whose partners spiked last at step ``least`` or later and, if so, those
+    whose partners spike now ``together`` with the neuron, or else none of those; how many these are. Every number is
+    written, and the end moved on where it belongs there, as every second guess of the processor would be wrong."""
+    count = np.uint64(0)
+    for k in range(np.uint64(first), np.uint64(end)):
+        partner = np.uint64(partners[k])
+        recent, now = np.uint64(state.last[partner] >= least), np.uint64(state.spiking[partner])
+        listed[count] = k
+        count += recent | now if together else recent & ~now
+    return count
+
+
+@inlined
+def least_paired(table, t, own):
+    """The earliest last spike of a partner that counts at step t; those before are outside the window, too."""
+    return max(own, t - np.int64(table[1]) + 1)
+
+
+@inlined
+def learn_onto(net, state, vectors, r, t, n, rank, falls, mode):
     """The changes of the synapses onto n, for its spike at t; coincidences are worked off here. The new weights act on
     PSPs under way, too (Eq 8). ``mode`` is a constant: see ``usual_mode``."""
     p, own, usual, window = net.rule[r].projection, since(state, net.rule[r], n), mode != MIXED, net.window[r, 0]
@@ -215,11 +235,17 @@ def learn_onto(net, state, vectors, r, t, n, falls, mode):
     tables, shared = (table_of(net, r, 0), table_of(net, r, 1)), shared_by(net, state, vectors, r)
     trace, rates, sent, input_ = vectors.trace[r], vectors.rate, state.psp[p], vectors.input[n]
     causal = 1.0 if usual else own_spikes(net, state, r, 0, t, n)
-    for c in range(np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1])):
+    begin, end, listed = np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1]), vectors.partners[rank]
+    if mode == BY_TABLE:
+        end = begin + list_partners(state, listed, net.pre, begin, end, least_paired(tables[0], t, own), True)
+    for at in range(begin, end):
+        c = np.uint64(listed[at - begin]) if mode == BY_TABLE else at
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
         together = np.int64(state.spiking[j])
         if traced:
             pairs = trace[0, j] * falls[0]
+        elif mode == BY_TABLE and not together and state.last[j] > own:  # of those listed nearly all
+            pairs = net.table[tables[0][0] + np.uint64(t - state.last[j])]
         elif tabulated:
             pairs = table_sum(net, state, r, tables[0], t, own, j, together)
         else:
@@ -279,7 +305,7 @@ def learn_from_spike(net, state, vectors, r, t, n, low, high, rank, falls, mode)
     """What a thread changes for the spike of n at t: the synapses onto it, if it is one of low..high-1, and its share
     of those from it."""
     if low <= n < high:
-        learn_onto(net, state, vectors, r, t, n, falls, mode)
+        learn_onto(net, state, vectors, r, t, n, rank, falls, mode)
     learn_from(net, state, vectors, r, t, n, rank, falls, mode)
 
 

@@ -79,6 +79,7 @@ class Vectors(NamedTuple):
     found: IntArray  # (shares, 8) spikes of each share, in a cache line of its own
     looked: IntArray  # (shares, H in whole cache lines) the past spike that each head comes to next
     changes: Records  # (shares, .) CHANGE, all that happen at the beginning of the next step, as each thread lists them
+    partners: IntArray  # (shares, .) synapses of one spike that learn, with room for all that any neuron has
     noted: IntArray  # (shares, shares in whole cache lines) how many of these are of each share
     dy: FloatArray  # by how much the states of each share change; a thread writes to its own part alone
     dx: FloatArray
@@ -189,11 +190,13 @@ def of_team(net: NetworkArrays, instances: int, size: int) -> dict[str, npt.NDAr
         int(np.sum(net.head["end"] - net.head["first"])),
         [first_of_share(len(net.kind), k, size) for k in range(size)],
     )
+    longest = max(int(np.max(np.diff(ends), initial=0)) for ends in (net.out, net.into))
     lines = partial(aligned, dtype=np.int64)
     return {
         "found": lines((instances, size, 8)),
         "looked": lines((instances, size, -(-len(net.head) // 8) * 8)),
         "changes": records(np.zeros((instances, size, most), CHANGE), CHANGE, (instances, size, most)),
+        "partners": lines((instances, size, -(-longest // 8) * 8)),
         "noted": lines((instances, size, -(-size // 8) * 8)),
         "dy": aligned((instances, size * most)),
         "dx": aligned((instances, size * most)),
