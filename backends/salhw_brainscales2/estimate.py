@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -123,6 +124,11 @@ def _matrix(net: Network, p: Projection) -> FloatArray:
     return held
 
 
+def _of_each_copy(value: npt.NDArray[Any], grid: _Grid) -> npt.NDArray[Any]:
+    """Of neurons, as (copy, neuron): numpy adds whole arrays several times as fast as it repeats a short row."""
+    return np.tile(value, (grid.copies, 1))
+
+
 def _sent(p: Projection, grid: _Grid, dt: float) -> Callable[[Spikes], Spikes | FloatArray]:
     """How strong the PSPs of spikes are that come in steps of ``dt``, one after the other."""
     if p.short_term is None:
@@ -231,7 +237,7 @@ class _Described(_Neurons):
     def __init__(self, p: Population, tau_ref: float, grid: _Grid) -> None:
         self.p, self.grid, self.refractory = p, grid, max(1, round(tau_ref / grid.dt))
         self.inputs = [_Input(projection, grid) for projection in grid.onto(p)]
-        self.bias = np.broadcast_to(grid.bias(p), (grid.copies, p.size))
+        self.bias = _of_each_copy(grid.bias(p), grid)
         self.ready = np.zeros(self.bias.shape, dtype=np.int64)
 
     @abstractmethod
@@ -305,7 +311,7 @@ class _Sampling(_Neurons):
         self.dead = np.zeros(shape, dtype=np.int32)
         self.spiked = np.zeros(shape, dtype=np.bool_)  # in this step so far
         cell, bias = SamplingCell(neuron), grid.bias(p)
-        self.leak = ((1.0 - self.keep) * cell.leak(bias, grid.net.dt)).astype(np.float32)  # in a tick
+        self.leak = _of_each_copy(((1.0 - self.keep) * cell.leak(bias, grid.net.dt)).astype(np.float32), grid)  # in a tick
         by_bias = cell.sensitivity(bias, grid.net.dt)[:, None]
         sampling = {name for name, circuit in cells(grid.net).items() if circuit.sampling}
         self.by_tick: list[_Current] = []
