@@ -182,7 +182,7 @@ def test_the_network_of_any_other_failure_is_saved(
 def test_what_remains_of_a_network_departs_in_the_same_way() -> None:
     backend = MUTANTS["a second rule is ignored"]()
     lab = Lab(backend, backend.targets()["plain"])
-    drawn = (Example.drawn(lab, seed) for seed in range(12))
+    drawn = (Example.drawn(lab, seed) for seed in range(10, 22))  # the first of which departs, and is soon small
     example = next(each for each in drawn if "weights" in [kind for kind, _ in each.said(lab)])
     small = shrunk(lab, example, "weights")
     assert "weights" in [kind for kind, _ in small.said(lab)]
