@@ -27,6 +27,12 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """All nodes of a file."""
+    return list(ast.walk(parsed(path)))
+
+
 def imported(nodes: list[ast.stmt], known: set[str]) -> set[str]:
     names: set[str] = set()
     for node in nodes:
@@ -68,7 +74,7 @@ when called."""
 @cache
 def arrows(name: str) -> frozenset[str]:
     """The modules that a module imports anywhere: when it is imported, inside functions, and for types only."""
-    nodes = [n for n in ast.walk(parsed(FILES[name])) if isinstance(n, ast.Import | ast.ImportFrom)]
+    nodes = [n for n in nodes_of(FILES[name]) if isinstance(n, ast.Import | ast.ImportFrom)]
     found = {i for i in imported(nodes, set(FILES)) if i in FILES and i != name}
     return frozenset(i for i in found if (name, i) not in FACADES)
 
@@ -126,10 +132,10 @@ def test_files_can_be_read_in_a_sitting() -> None:
 
 def test_no_file_is_pickled_or_evaluated() -> None:
     for name, path in FILES.items():
-        tree = parsed(path)
-        called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        nodes = nodes_of(path)
+        called = {n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         assert not called & {"eval", "exec"}, name
-        assert "pickle" not in imported([n for n in ast.walk(tree) if isinstance(n, ast.stmt)], set(FILES)), name
+        assert "pickle" not in imported([n for n in nodes if isinstance(n, ast.stmt)], set(FILES)), name
 
 
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

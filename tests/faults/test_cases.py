@@ -61,7 +61,7 @@ def test_intervals_of_a_strongly_driven_membrane(target: Target, tau_ref: float)
         return
     executable = salhw.compile(net, target)
     with executable.open(seed=3) as session:
-        trains = session.run(600.0).spikes["n"]
+        trains = session.run(200.0).spikes["n"]
     wanted = [round(tau_ref / dt) + ceil(-100 * log(1 - v_thresh / b) - 1e-9) - 1 for b in bias]
     seen = [np.unique(np.rint(np.diff(trains.times(k)) / dt)).tolist() for k in (0, 1)]
     named = [f for f in executable.report.approximations if f.path.startswith("populations.n")]

@@ -114,7 +114,7 @@ def test_every_code_has_a_status() -> None:
 def test_two_runs_into_one_file(tmp_path: Path) -> None:
     """Both begin before either has written: one has the name, the other is told where its recording is."""
     out = tmp_path / "same.h5"
-    words = [SCRIPT, "run", "pair", "--duration", "400", "--out", str(out)]
+    words = [SCRIPT, "run", "pair", "--duration", "400", "--no-plot", "--out", str(out)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     runs = [subprocess.Popen([*words, "--seed", str(seed)], **pipes) for seed in (1, 2)]
     told = [run.communicate(timeout=120)[1] for run in runs]
@@ -127,7 +127,7 @@ def test_two_runs_into_one_file(tmp_path: Path) -> None:
     if kept.exists():  # the other had begun; else it was refused at once
         assert str(kept) in told[1 - winner]
         assert salhw.Recording.load(kept).provenance["seed"] == 2 - winner
-    assert {path.name for path in tmp_path.iterdir()} <= {"same.h5", "same-2.h5", "same.png"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"same.h5", "same-2.h5"}
 
 
 def test_of_many_who_write_one_name_at_once_nobody_loses_anything(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_help_and_errors_on_a_full_disk() -> None:
 def test_a_closed_output_is_nobody_s_file(tmp_path: Path) -> None:
     """The first file that is opened would get its number, and what is printed would be in it."""
     out = tmp_path / "run.h5"
-    done = process("run", "pair", "--duration", "400", "--out", out, redirect=">&- 2>&- <&-")
+    done = process("run", "pair", "--duration", "400", "--no-plot", "--out", out, redirect=">&- 2>&- <&-")
     assert done.returncode == 0
     assert salhw.Recording.load(out).duration == 400.0
 
