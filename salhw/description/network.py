@@ -104,7 +104,8 @@ class Network(Model):
         Raises:
             UnknownNameError: there is no such projection; a KeyError.
         """
-        p = self.explicit.projection(projection)
+        known = "explicit" in vars(self)  # or else this projection alone is drawn
+        p = self.explicit.projection(projection) if known else self._listed(self.projection(projection))
         post, pre, position = synapses(p.weights, *self.ends(projection))
         weight = values(p.weights, *self.ends(projection)).ravel()[position]
         delay = np.asarray(p.delay).ravel()[position] if isinstance(p.delay, np.ndarray) else np.full(len(pre), p.delay)
