@@ -311,7 +311,8 @@ class _Sampling(_Neurons):
         self.dead = np.zeros(shape, dtype=np.int32)
         self.spiked = np.zeros(shape, dtype=np.bool_)  # in this step so far
         cell, bias = SamplingCell(neuron), grid.bias(p)
-        self.leak = _of_each_copy(((1.0 - self.keep) * cell.leak(bias, grid.net.dt)).astype(np.float32), grid)  # in a tick
+        leak = (1.0 - self.keep) * cell.leak(bias, grid.net.dt)  # in a tick
+        self.leak = _of_each_copy(leak.astype(np.float32), grid)
         by_bias = cell.sensitivity(bias, grid.net.dt)[:, None]
         sampling = {name for name, circuit in cells(grid.net).items() if circuit.sampling}
         self.by_tick: list[_Current] = []

@@ -37,6 +37,12 @@ def some(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures, for which a comparison takes most of its time, are those of other tests."""
+    monkeypatch.setattr("salhw.comparison.pictures.pictures", lambda comparison: {})
+
+
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path]:
     """A learning pair on a plain, a missing and a wrong target, with everything that it leaves in its folder."""
@@ -71,7 +77,7 @@ def test_the_table_the_files_and_the_status(some: None, tmp_path: Path, monkeypa
     assert "--force to replace" in again.stderr
 
 
-def test_json_is_one_document_and_a_broken_target_status_1(some: None, tmp_path: Path) -> None:
+def test_json_is_one_document_and_a_broken_target_status_1(some: None, undrawn: None, tmp_path: Path) -> None:
     options = ("--duration", 400, "--instances", 2, "--out", tmp_path, "--json", "--margin", "rate=0.5", "--seed", 3)
     result = invoke("pair", "--targets", "plain,broken", *options)
     document = json.loads(result.stdout)
@@ -105,7 +111,9 @@ def test_wrong_usage_is_status_2_and_leaves_nothing(
     assert not (tmp_path / "c").exists()
 
 
-def test_narrow_terminals_show_one_cell_a_line(some: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_narrow_terminals_show_one_cell_a_line(
+    some: None, undrawn: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "44")
     options = ("--targets", "plain,gone", "--duration", 400, "--instances", 2, "--out", tmp_path)
     lines = invoke("pair", *options).stdout.splitlines()
