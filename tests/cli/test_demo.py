@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pictures import undrawn
 from typer.testing import CliRunner
 
 import salhw
@@ -117,7 +118,7 @@ def again(made: tuple[Path, dict[str, Any], str], tmp_path_factory: pytest.TempP
     def without_learning(**options: Any) -> salhw.Network:
         return network(**options | {"learning_rate": 0.0})
 
-    with pytest.MonkeyPatch.context() as patched:
+    with undrawn(), pytest.MonkeyPatch.context() as patched:
         patched.setattr(pairs, "pair", without_learning)
         patched.setenv("SALHW_HOME", str(out))
         return out, run(out, shares.append, ["loihi2"]), shares

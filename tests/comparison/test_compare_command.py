@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from comparison_examples import Broken, Elsewhere, Gone, Strong, installed
+from pictures import undrawn
 from typer.testing import CliRunner, Result
 
 import salhw
@@ -35,12 +36,6 @@ def invoke(*arguments: str | Path) -> Result:
 def some(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with installed(monkeypatch, Elsewhere("plain"), Gone("gone"), Broken("broken")):
         yield
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures, for which a comparison takes most of its time, are those of other tests."""
-    monkeypatch.setattr("salhw.comparison.pictures.pictures", lambda comparison: {})
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +72,10 @@ def test_the_table_the_files_and_the_status(some: None, tmp_path: Path, monkeypa
     assert "--force to replace" in again.stderr
 
 
-def test_json_is_one_document_and_a_broken_target_status_1(some: None, undrawn: None, tmp_path: Path) -> None:
+def test_json_is_one_document_and_a_broken_target_status_1(some: None, tmp_path: Path) -> None:
     options = ("--duration", 400, "--instances", 2, "--out", tmp_path, "--json", "--margin", "rate=0.5", "--seed", 3)
-    result = invoke("pair", "--targets", "plain,broken", *options)
+    with undrawn():
+        result = invoke("pair", "--targets", "plain,broken", *options)
     document = json.loads(result.stdout)
     assert result.exit_code == 1
     assert document["version"] == 1
@@ -111,12 +107,11 @@ def test_wrong_usage_is_status_2_and_leaves_nothing(
     assert not (tmp_path / "c").exists()
 
 
-def test_narrow_terminals_show_one_cell_a_line(
-    some: None, undrawn: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_narrow_terminals_show_one_cell_a_line(some: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "44")
     options = ("--targets", "plain,gone", "--duration", 400, "--instances", 2, "--out", tmp_path)
-    lines = invoke("pair", *options).stdout.splitlines()
+    with undrawn():
+        lines = invoke("pair", *options).stdout.splitlines()
     assert max(len(line) for line in lines if str(tmp_path) not in line) <= 44
     assert any(line.strip().startswith("verdict: undecided") for line in lines)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loop_examples import looped_reference
+from pictures import undrawn
 
 import salhw
 from salhw.session.paths import addresses
@@ -25,7 +26,8 @@ def test_fig_6_resumes_to_the_bit_and_judges_nothing_that_it_cannot_resolve(tmp_
     data = read(tmp_path / "fig6.h5")
     lost = min((tmp_path / "pieces").glob("fig6-*-SAL-0001.h5"))
     lost.unlink()
-    again = learning.experiment(tmp_path, scale="smoke")
+    with undrawn():
+        again = learning.experiment(tmp_path, scale="smoke")
     assert all((tmp_path / file).stat().st_size > 200 for file in again["files"])
     assert again["pieces_reused"] == 6  # of seven: the teacher, and two of each method
     resumed = read(tmp_path / "fig6.h5")

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from pictures import undrawn
 from typer.testing import CliRunner, Result
 
 import salhw
@@ -121,7 +122,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def invoke(*arguments: Any) -> Result:
-    return CliRunner().invoke(app, ["reproduce", *map(str, arguments)])
+    """The command, whose figures ``results`` draws."""
+    with undrawn():
+        return CliRunner().invoke(app, ["reproduce", *map(str, arguments)])
 
 
 @pytest.mark.usefixtures("installed")

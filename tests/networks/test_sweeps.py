@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from loop_examples import watched
+from pictures import undrawn
 from scipy.stats import ttest_1samp
 
 import salhw
@@ -212,6 +213,7 @@ def test_an_experiment_leaves_figure_data_and_table(tmp_path: Path, monkeypatch:
             assert (tmp_path / name).stat().st_size > 500
         assert json.loads((tmp_path / f"{result['experiment']}.json").read_text())["rows"] == result["rows"]
         assert all(row["agrees"] in (True, None) for row in result["rows"])  # nothing is judged that cannot be
-    again = decay_rate.experiment(tmp_path, scale="smoke")
+    with undrawn():
+        again = decay_rate.experiment(tmp_path, scale="smoke")
     assert again["pieces_reused"] == 2
     assert again["rows"] == result["rows"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pictures import undrawn
 from proc import stat
 
 import salhw
@@ -159,7 +160,7 @@ def test_run_and_compare_tell_before_they_begin(monkeypatch: pytest.MonkeyPatch,
     said = CliRunner().invoke(app, ["run", "pair", "--duration", "100"])
     assert said.exit_code == 0
     assert said.stderr.startswith("pair on reference will take about ")
-    said = CliRunner().invoke(
-        app, ["compare", "pair", "--targets", "nest", "--duration", "200", "--out", str(tmp_path / "out")]
-    )
+    words = ["compare", "pair", "--targets", "nest", "--duration", "200", "--out", str(tmp_path / "out")]
+    with undrawn():
+        said = CliRunner().invoke(app, words)
     assert "pair on all targets will take about " in said.stderr
