@@ -222,8 +222,9 @@ def list_partners(state, listed, partners, first, end, least, together):
 
 @inlined
 def pairs_since(net, table, t, own):
-    """The earliest last spike of a partner that counts at step t, and the step after which it is inside a window that
-    ends: only spikes since ``own`` count, or the latest of all."""
+    """The earliest last spike of a partner that pairs with a spike at step t, if pairs go back to ``own``, and the step
+    after which it lies inside the window and counts once: a window without an end leaves none out and is sure of
+    none."""
     first, last = table
     ends = net.table[first + np.uint64(last)] == 0.0
     return (max(own, t - last + 1), own) if ends else (own, NEVER)
