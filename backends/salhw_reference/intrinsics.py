@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-HAS_YIELD = sys.platform != "win32"  # sched_yield and usleep of the C library
+HAS_USLEEP = sys.platform != "win32"  # of the C library
 INT32 = ir.IntType(32)
 
 
@@ -30,10 +30,6 @@ def fetch_add(array, index, value):
 def look(array, index):
     """An entry of an array that other threads write to."""
     return array[index]
-
-
-def leave_processor():
-    """Let another thread run, if one waits for this processor."""
 
 
 def sleep(microseconds):
@@ -83,11 +79,6 @@ def _call(context, builder, name, *arguments):
 
 
 @intrinsic
-def _leave_processor(typing):
-    return types.void(), lambda context, builder, signature, arguments: _call(context, builder, "sched_yield")
-
-
-@intrinsic
 def _sleep(typing, microseconds):
     def generate(context, builder, signature, arguments):
         return _call(context, builder, "usleep", builder.trunc(arguments[0], INT32))
@@ -110,11 +101,6 @@ def _compile_look(array, index):
     return lambda array, index: _look(array, index)
 
 
-@overload(leave_processor)
-def _compile_leave_processor():
-    return (lambda: _leave_processor()) if HAS_YIELD else (lambda: None)
-
-
 @overload(sleep)
 def _compile_sleep(microseconds):
-    return (lambda microseconds: _sleep(microseconds)) if HAS_YIELD else (lambda microseconds: None)
+    return (lambda microseconds: _sleep(microseconds)) if HAS_USLEEP else (lambda microseconds: None)

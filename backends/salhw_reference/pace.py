@@ -1,9 +1,9 @@
 """How long the next call of an algorithm is, and who makes it, by how fast the earlier ones were.
 
-A team of threads (team.py) beats a single one where each has a core of its own, and loses by far where cores are busy
-with other work. So both are timed, and teams live on credit: what they gain on a single thread is added to it, what
-they lose is taken off, and while it is negative a single thread works it off at ``SHARE`` of its own time. In the long
-run teams therefore lose no more than that share.
+A team of threads (team.py) beats a single one where each has a core of its own, near the others, and loses where cores
+are busy with other work. So both are timed, and teams live on credit: what they gain on a single thread is added to
+it, what they lose is taken off, and while it is negative a single thread works it off at ``SHARE`` of its own time. In
+the long run teams therefore lose no more than that share.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from math import inf
 from typing import NamedTuple
 
 STRETCH = 1_000_000  # neuron-steps of a session's first call
-LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through
-LONGEST_OF_A_TEAM = 0.03  # s, a hundred times what it takes to begin, so that little is lost where cores become busy
+LONGEST = 0.2  # s of those that follow, so that progress and Ctrl-C come through; a team may give up before
 SHORT = 20  # of such calls make a first one: a single thread does their work before others have woken
 SHARE = 0.02
-CREDIT = 0.01  # s, at most
-UNTIMED = 0.2  # s of a team's work after which a single thread is timed again, as spikes may have become more or fewer
+CREDIT = 0.05  # s, at most
+UNTIMED = 1.0  # s of a team's work after which a single thread is timed again, as spikes may have become more or fewer
 
 
 class Pace(NamedTuple):
@@ -57,7 +56,7 @@ def after(pace: Pace, threads: int, steps: int, seconds: float) -> Pace:
         single = _longer(pace.single, steps / seconds * LONGEST)
         return pace._replace(single=single, step=seconds / steps, credit=credit, untimed=0.0)
     gain = steps * pace.step - seconds
-    teamed = _longer(pace.teamed, steps / seconds * LONGEST_OF_A_TEAM) if gain > 0.0 else pace.first
+    teamed = _longer(pace.teamed, steps / seconds * LONGEST) if gain > 0.0 else pace.first
     return pace._replace(teamed=teamed, credit=min(pace.credit + gain, CREDIT), untimed=pace.untimed + seconds)
 
 

@@ -204,11 +204,10 @@ def note_spike(net, state, t, n):
 @inlined
 def occupy(net, state, n):
     """The network states of occupancy probes after a spike of neuron n."""
-    if net.kind[n] != SOURCE:
-        for o in range(len(net.occupancy)):
-            first = net.occupancy[o].first
-            if first <= n < net.occupancy[o].end:
-                state.code[o] |= 1 << (n - first)
+    for o in range(len(net.occupancy)):
+        first = net.occupancy[o].first
+        if first <= n < net.occupancy[o].end and net.kind[n] != SOURCE:
+            state.code[o] |= 1 << (n - first)
 
 
 @inlined

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from salhw_reference.arrays import NEVER
 from salhw_reference.intrinsics import prefetch
 from salhw_reference.jit import helper, inlined, spliced
 from salhw_reference.kinds import BY_TABLE, BY_TRACE, PAIRS, TRIPLETS
@@ -220,9 +221,13 @@ def list_partners(state, listed, partners, first, end, least, together):
 
 
 @inlined
-def least_paired(table, t, own):
-    """The earliest last spike of a partner that counts at step t; those before are outside the window, too."""
-    return max(own, t - np.int64(table[1]) + 1)
+def pairs_since(net, table, t, own):
+    """The earliest last spike of a partner that pairs with a spike at step t, if pairs go back to ``own``, and the step
+    after which it lies inside the window and counts once: a window without an end leaves none out and is sure of
+    none."""
+    first, last = table
+    ends = net.table[first + np.uint64(last)] == 0.0
+    return (max(own, t - last + 1), own) if ends else (own, NEVER)
 
 
 @inlined
@@ -236,15 +241,16 @@ def learn_onto(net, state, vectors, r, t, n, rank, falls, mode):
     trace, rates, sent, input_ = vectors.trace[r], vectors.rate, state.psp[p], vectors.input[n]
     causal = 1.0 if usual else own_spikes(net, state, r, 0, t, n)
     begin, end, listed = np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1]), vectors.partners[rank]
+    least, inside = pairs_since(net, tables[0], t, own) if mode == BY_TABLE else (own, own)
     if mode == BY_TABLE:
-        end = begin + list_partners(state, listed, net.pre, begin, end, least_paired(tables[0], t, own), True)
+        end = begin + list_partners(state, listed, net.pre, begin, end, least, True)
     for at in range(begin, end):
         c = np.uint64(listed[at - begin]) if mode == BY_TABLE else at
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])
         together = np.int64(state.spiking[j])
         if traced:
             pairs = trace[0, j] * falls[0]
-        elif mode == BY_TABLE and not together and state.last[j] > own:  # of those listed nearly all
+        elif mode == BY_TABLE and not together and state.last[j] > inside:  # of those listed nearly all
             pairs = net.table[tables[0][0] + np.uint64(t - state.last[j])]
         elif tabulated:
             pairs = table_sum(net, state, r, tables[0], t, own, j, together)

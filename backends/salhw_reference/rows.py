@@ -108,12 +108,19 @@ def add_partners(sums, shift, partner, trace, first, end, own, dense, scale):
 
 
 @inlined
-def deliver(net, state, vectors, change, rank):
-    """Change a neuron's PSPs for those of a thread's share that they reach. Where no PSP decays, the inputs themselves
-    are kept up to date; where synapses have delays of their own, a ring of steps is."""
+def list_change(vectors, changes, place, p, n, rank):
+    """List, for one thread, that a presynaptic state of neuron n changes in projection p."""
+    change = changes[place]
+    change.projection, change.neuron = p, n
+    change.first, change.end = part_of_row(vectors, p, n, rank)
+
+
+@inlined
+def deliver(net, state, vectors, change, dy, dx, rank):
+    """Change a neuron's PSPs by (dy, dx) for those of a thread's share that they reach. Where no PSP decays, the inputs
+    themselves are kept up to date; where synapses have delays of their own, a ring of steps is."""
     p, j, first, end = change.projection, change.neuron, change.first, change.end
-    dy, height = vectors.dy[change.source], net.psp[p].height
-    dx = vectors.dx[change.source] if net.psp[p].kernel == ALPHA else 0.0
+    height = net.psp[p].height
     if first == end or (dy == 0.0 and dx == 0.0):  # one PSP may end as the next begins
         return
     scale = dy * height * state.input_gain[p]
@@ -148,7 +155,8 @@ def deliver_changes(net, state, vectors, rank):
                 fetch(net.place, state.weight, 0, later.first, later.end, False)
             else:
                 fetch(net.post, state.weight, 0, later.first, later.end, vectors.dense[later.projection])
-        deliver(net, state, vectors, changes[e], rank)
+        dx = vectors.dx[e] if net.psp[changes[e].projection].kernel == ALPHA else 0.0
+        deliver(net, state, vectors, changes[e], vectors.dy[e], dx, rank)
 
 
 @inlined
@@ -160,9 +168,7 @@ def list_psps(net, state, vectors):
         for j in range(net.psp[p].pre_first, end):
             if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
                 for rank in range(len(vectors.found)):
-                    change = vectors.changes[rank, count]
-                    change.projection, change.neuron, change.source = p, j, count
-                    change.first, change.end = part_of_row(vectors, p, j, rank)
+                    list_change(vectors, vectors.changes[rank], count, p, j, rank)
                 vectors.dy[count], vectors.dx[count] = state.psp[p, j, 0], state.psp[p, j, 1]
                 count += 1
     vectors.progress[0].changes = count

@@ -14,13 +14,12 @@ from concurrent.futures import Executor
 import numpy as np
 
 from salhw.description.fields import IntArray
-from salhw_reference.intrinsics import HAS_YIELD, fetch_add, leave_processor, look, sleep
+from salhw_reference.intrinsics import HAS_USLEEP, fetch_add, look, sleep
 from salhw_reference.jit import inlined
 
 SIZE, JOINED, ARRIVED, TURN, NAPS = 0, 8, 16, 24, 32  # where a team's numbers lie: each in a cache line of its own
 LINE = 64  # neurons: shares begin at whole multiples, so that no two threads write to one cache line
-PATIENCE = 20_000  # looks at a number, some 5 us, before each further one leaves the processor to who waits for it
-EXHAUSTED = 20_200  # looks before it is left to anybody for ``NAP``
+PATIENCE = 400_000  # looks at a number, some 100 us, before the processor is left to others for ``NAP``
 NAP = 50  # us
 MOST_NAPS = 5  # in one call: cores are busy with other work, and a thread alone gets on faster
 FEWEST = 1024  # neurons of a share, below which meetings cost more than they save
@@ -35,7 +34,7 @@ def team(size: int) -> IntArray:
 
 def team_size(neurons: int, threads: int) -> int:
     """How many of ``threads`` one network of so many neurons keeps busy."""
-    return max(1, min(threads, neurons // FEWEST)) if HAS_YIELD else 1
+    return max(1, min(threads, neurons // FEWEST)) if HAS_USLEEP else 1
 
 
 def first_of_share(neurons: int, share: int, size: int) -> int:
@@ -92,11 +91,9 @@ def last_to_meet(team):
     looks = 0
     while look(team, TURN) == turn:
         looks += 1
-        if looks > EXHAUSTED:
+        if looks > PATIENCE:
             sleep(NAP)
             fetch_add(team, NAPS, 1)
-        elif looks > PATIENCE:
-            leave_processor()
     return False
 
 

@@ -43,11 +43,11 @@ from salhw_reference.row_learning import (
     learn_in_rows,
 )
 from salhw_reference.row_updates import is_due, update_weights
-from salhw_reference.rows import clear_inputs, deliver_changes, list_psps
+from salhw_reference.rows import clear_inputs, deliver_changes, list_change, list_psps
 from salhw_reference.tables import row
 from salhw_reference.team import LINE, begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import fade, sample
-from salhw_reference.vectors import CLOSED, overlap, part_of_row
+from salhw_reference.vectors import CLOSED, overlap
 
 BITS = np.float32(2**23 / math.log(2.0))
 ONE = np.float32(127 * 2**23 + 4000)  # the bits of 1.0; the rest is 70 times what rounding in this file may take away
@@ -185,52 +185,37 @@ def gate_of(net, state, n):
 
 
 @inlined
-def note_change(net, state, vectors, t, p, n, entry, rank, dy, dx):
+def note_change(net, state, vectors, t, p, n, place, dy, dx):
     """Change a presynaptic state of a neuron of this thread's share at step t, and note by how much for all threads;
-    at one entry, where a PSP ends as the next begins."""
+    at one place, where a PSP ends as the next begins."""
     state.psp[p, n, 0] += dy
     state.psp[p, n, 1] += dx
-    room, alpha = vectors.changes.shape[1], net.psp[p].kernel == ALPHA
-    first, earlier = rank * room, vectors.listed[p, n] - t * room
+    most, alpha = len(vectors.dy), net.psp[p].kernel == ALPHA
+    earlier = vectors.listed[p, n] - t * most
     if earlier < 0:
-        vectors.listed[p, n] = t * room + entry
+        vectors.listed[p, n] = t * most + place
     else:
-        vectors.dy[first + entry] = 0.0
-        dy += vectors.dy[first + earlier]
+        vectors.dy[place] = 0.0
+        dy += vectors.dy[earlier]
         if alpha:
-            vectors.dx[first + entry] = 0.0
-            dx += vectors.dx[first + earlier]
-        entry = earlier
-    vectors.dy[first + entry] = dy
+            vectors.dx[place] = 0.0
+            dx += vectors.dx[earlier]
+        place = earlier
+    vectors.dy[place] = dy
     if alpha:
-        vectors.dx[first + entry] = dx
+        vectors.dx[place] = dx
 
 
 @inlined
-def list_change(vectors, p, n, place, rank):
-    """List, for this thread, that a presynaptic state changes, and where the thread that it belongs to notes by how
-    much; which of its entries that is."""
-    change, entry, source = vectors.changes[rank, place], place, place
-    if len(vectors.found) > 1:
-        owner = np.int64(vectors.owner[n])
-        entry = vectors.noted[rank, owner]
-        vectors.noted[rank, owner] = entry + 1
-        source = owner * vectors.changes.shape[1] + entry
-    change.projection, change.neuron, change.source = p, n, source
-    change.first, change.end = part_of_row(vectors, p, n, rank)
-    return entry
-
-
-@inlined
-def act(net, state, vectors, t, action, index, step, n, entry, rank):
+def act(net, state, vectors, t, action, index, step, n, place):
     """What a head does at step t with the spike of neuron n at ``step``, one of this thread's share; how a presynaptic
-    state changes goes to ``entry``."""
+    state changes goes to ``place``."""
     if action == FREES:
         if end_refractory(net, state, index, n, step):
             vectors.gate[n] = gate_of(net, state, n)
     elif action in (ARRIVES, ENDS):
         dy, dx = change_of_psp(net, state, action, index, step, n)
-        note_change(net, state, vectors, t, index, n, entry, rank, dy, dx)
+        note_change(net, state, vectors, t, index, n, place, dy, dx)
     elif action == USES:
         use(net, state, index, SENT, step, n)
     else:
@@ -241,11 +226,10 @@ def act(net, state, vectors, t, action, index, step, n, entry, rank):
 def look_back(net, state, vectors, t, low, high, rank):
     """Let all heads act on what is due at step t for the neurons low..high-1; how many presynaptic states of all
     neurons change. Each thread lists them all, in one order, whoever they belong to."""
-    place, end, looked = 0, state.now[0].past_end, vectors.looked[rank]
-    vectors.noted[rank, :] = 0
+    place, end, changes, looked = 0, state.now[0].past_end, vectors.changes[rank], vectors.looked[rank]
     for h in range(len(net.head)):
-        head, at, entry = net.head[h], looked[h], 0
-        lists = head.action in (ARRIVES, ENDS)
+        head, at = net.head[h], looked[h]
+        lists = np.int64(head.action in (ARRIVES, ENDS))
         while at < end:
             spike = state.past[at & net.ring[0]]
             if spike.step + head.lag > t:
@@ -253,10 +237,10 @@ def look_back(net, state, vectors, t, low, high, rank):
             n = spike.neuron
             if head.first <= n < head.end:
                 if lists:
-                    entry = list_change(vectors, head.index, n, place, rank)
-                    place += 1
+                    list_change(vectors, changes, place, head.index, n, rank)
                 if low <= n < high:
-                    act(net, state, vectors, t, head.action, head.index, spike.step, n, entry, rank)
+                    act(net, state, vectors, t, head.action, head.index, spike.step, n, place)
+                place += lists
             at += 1
         looked[h] = at
         if rank == 0:

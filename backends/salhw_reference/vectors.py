@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from salhw.description.fields import FloatArray, IntArray
-from salhw_reference.arrays import NetworkArrays, Records, aligned, record, records
+from salhw_reference.arrays import Indices, NetworkArrays, Records, aligned, record, records
 from salhw_reference.common import repeats
 from salhw_reference.jit import inlined
 from salhw_reference.kinds import ALPHA, BY_TRACE, TRIPLETS
@@ -21,9 +21,9 @@ from salhw_reference.team import LINE, first_of_share, team
 
 CLOSED = -1e9  # added to the input of who cannot spike
 
-CHANGE = record(projection=np.int64, neuron=np.int64, source=np.int64, first=np.int64, end=np.int64)
-"""Which presynaptic state changes: in which projection, whose, and where ``dy`` and ``dx`` have by how much. The first
-of the synapses to a thread's share, and one past the last."""
+CHANGE = record(projection=np.int64, neuron=np.int64, first=np.int64, end=np.int64)
+"""Which presynaptic state changes: in which projection, whose. The first of the synapses from there to a thread's
+share, and one past the last."""
 
 PROGRESS = record(going=np.int64, changes=np.int64, spikes=np.int64)
 """Whether there is a next step now; how many presynaptic states change at its beginning; how many spikes the present
@@ -74,28 +74,26 @@ class Vectors(NamedTuple):
     fallen: FloatArray  # (R, stretches, N) sums of exp(-t / tau) over a neuron's spikes in each stretch
     worth: FloatArray  # (L,) what a presynaptic spike adds to the pair sum of a synapse onto each neuron
     varied: IntArray  # (1,) 0: all gains are 1
-    listed: IntArray  # (P, N) which change of its thread's is a state's latest, plus its step times their number
+    dy: FloatArray  # by how much presynaptic states change at the beginning of the next step, and of alpha PSPs x
+    dx: FloatArray
+    listed: IntArray  # (P, N) where in these a state's latest change is, plus its step times their number
     progress: Records  # (1,) PROGRESS
     found: IntArray  # (shares, 8) spikes of each share, in a cache line of its own
     looked: IntArray  # (shares, H in whole cache lines) the past spike that each head comes to next
-    changes: Records  # (shares, .) CHANGE, all that happen at the beginning of the next step, as each thread lists them
+    changes: Records  # (shares, .) CHANGE, which states ``dy`` is of, as each thread lists them all for itself
     partners: IntArray  # (shares, .) synapses of one spike that learn, with room for all that any neuron has
-    noted: IntArray  # (shares, shares in whole cache lines) how many of these are of each share
-    dy: FloatArray  # by how much the states of each share change; a thread writes to its own part alone
-    dx: FloatArray
-    owner: npt.NDArray[np.uint16]  # (N,) the share that a neuron belongs to
     team: IntArray  # what the threads meet by
     rate: FloatArray  # (2, rates) learning rate times amplitude; causal in columns, anticausal in rows
     rated: Records  # (R,) RATE
     kept: Records  # (R, 2) KEPT
     ring: Records  # (P,) RING
     dense: IntArray  # (P,) 1: rows have no gaps, but where a neuron leaves itself out
-    cut: IntArray  # (P, N, shares + 1) where the part of a row that goes to each share of the neurons begins
+    cut: Indices  # (P, N, shares + 1) where the part of a row that goes to each share of the neurons begins
 
     @property
     def common(self) -> frozenset[str]:
         """What has no instance in front."""
-        return frozenset({"rated", "kept", "ring", "dense", "owner", "cut"})
+        return frozenset({"rated", "kept", "ring", "dense", "cut"})
 
 
 @inlined
@@ -107,7 +105,7 @@ def overlap(low, high, first, end):
 @inlined
 def part_of_row(vectors, p, n, rank):
     """The first synapse from neuron n to a thread's share, and one past the last."""
-    return vectors.cut[p, n, rank], vectors.cut[p, n, rank + 1]
+    return np.int64(vectors.cut[p, n, rank]), np.int64(vectors.cut[p, n, rank + 1])
 
 
 def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied: bool) -> Vectors:
@@ -146,6 +144,8 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         fallen=np.zeros((batch, rules, stretches, n)),
         worth=aligned((batch, long if stretches else 0)),
         varied=np.full((batch, 1), varied, np.int64),
+        dy=aligned((batch, most_changes(net))),
+        dx=aligned((batch, most_changes(net))),
         listed=np.full((batch, len(net.psp), n), -1),
         progress=records([(0, 0, 0)] * batch, PROGRESS, (batch, 1)),
         rate=np.zeros((1, 2, 0)),
@@ -186,10 +186,7 @@ def with_rates(vectors: Vectors, taught: Sequence[Taught]) -> Vectors:
 
 def of_team(net: NetworkArrays, instances: int, size: int) -> dict[str, npt.NDArray[Any]]:
     """The fields that depend on the size of the team that moves each network."""
-    most, edges = (
-        int(np.sum(net.head["end"] - net.head["first"])),
-        [first_of_share(len(net.kind), k, size) for k in range(size)],
-    )
+    most = most_changes(net)
     longest = max(int(np.max(np.diff(ends), initial=0)) for ends in (net.out, net.into))
     lines = partial(aligned, dtype=np.int64)
     return {
@@ -197,30 +194,27 @@ def of_team(net: NetworkArrays, instances: int, size: int) -> dict[str, npt.NDAr
         "looked": lines((instances, size, -(-len(net.head) // 8) * 8)),
         "changes": records(np.zeros((instances, size, most), CHANGE), CHANGE, (instances, size, most)),
         "partners": lines((instances, size, -(-longest // 8) * 8)),
-        "noted": lines((instances, size, -(-size // 8) * 8)),
-        "dy": aligned((instances, size * most)),
-        "dx": aligned((instances, size * most)),
-        "owner": (np.searchsorted(edges, np.arange(len(net.kind)), side="right") - 1).astype(np.uint16),
         "team": np.array([team(size)] * instances),
         "cut": row_cuts(net, size),
     }
 
 
+def most_changes(net: NetworkArrays) -> int:
+    """How many presynaptic states change at a step at most."""
+    return int(np.sum(net.head["end"] - net.head["first"]))
+
+
 def pass_on(was: Vectors, to: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Hand the changes at the beginning of the next step on to the fields of another team."""
+    """List what changes at the beginning of the next step in the fields of another team."""
     for b, (progress,) in enumerate(was.progress):
-        count = progress["changes"]
-        listed = was.changes[b, 0, :count]
-        for name in ("dy", "dx"):
-            to[name][b, :count] = getattr(was, name)[b, listed["source"]]
-        for rank, changes in enumerate(to["changes"][b, :, :count]):
+        listed = was.changes[b, 0, : progress["changes"]]
+        cut = to["cut"][listed["projection"], listed["neuron"]]
+        for rank, changes in enumerate(to["changes"][b, :, : len(listed)]):
             changes[:] = listed
-            changes["source"] = np.arange(count)
-            cut = to["cut"][listed["projection"], listed["neuron"]]
             changes["first"], changes["end"] = cut[:, rank], cut[:, rank + 1]
 
 
-def row_cuts(net: NetworkArrays, shares: int) -> IntArray:
+def row_cuts(net: NetworkArrays, shares: int) -> Indices:
     """Where the part of each row that goes to each share of the neurons begins, and where the last one ends, (P, N,
     shares + 1)."""
     first, end = net.out[:, :-1], net.out[:, 1:]
@@ -229,7 +223,7 @@ def row_cuts(net: NetworkArrays, shares: int) -> IntArray:
         edge = first_of_share(len(net.kind), share, shares)
         below = np.concatenate([np.zeros(1, np.int64), np.cumsum(net.post < edge)])
         cuts.append(first + below[end] - below[first])
-    return np.stack([*cuts, end], axis=-1)
+    return np.stack([*cuts, end], axis=-1).astype(np.uint32)
 
 
 def _kept(net: NetworkArrays, dense: IntArray) -> tuple[Records, int]:
