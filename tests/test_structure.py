@@ -151,6 +151,8 @@ def uses(node: ast.AST, comprehended: frozenset[str] = frozenset()) -> Iterator[
             yield from uses(each_node, inside)
 
     match node:
+        case ast.Load() | ast.Constant():  # most nodes
+            return
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
             variables = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
             yield from (("comprehends", name) for name in variables)
