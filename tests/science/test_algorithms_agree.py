@@ -55,7 +55,7 @@ def pair_statistics(algorithm, discretisation, seed):
     (population,) = net.populations
     neuron = population.neuron.replace(discretisation=discretisation)
     net = net.replace(populations=(population.replace(neuron=neuron),))
-    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 200_000.0
+    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 140_000.0
     start = np.array([[0.0, 1.0], [-0.4, 0.0]])
     with salhw.compile(net, target).open(instances=INSTANCES, seed=seed) as session:
         session.run(500.0)
@@ -73,13 +73,13 @@ def pair_statistics(algorithm, discretisation, seed):
 @pytest.mark.parametrize("discretisation", ["logistic", "exact"])
 @pytest.mark.parametrize("stepwise", ["time-driven", "vectorised"])
 def test_pairs_are_equivalent_to_event_driven_ones(stepwise, discretisation):
-    """Margins: rates 1 %, each of seven bins of the STDD 4 % (coincidences 10 %), SAL's drift 4 %. Power above
-    .999 (asserted above .99); the next test shows what the margins exclude."""
+    """Margins: rates 1 %, each of seven bins of the STDD 4 % (the first, in which counts scatter most, 5 %, coincidences
+    10 %), SAL's drift 4 %. Power in 140 s: above .994 (asserted above .99); the next test shows what the margins exclude."""
     rates, bins, drift = pair_statistics("event-driven", discretisation, 1)
     rates_2, bins_2, drift_2 = pair_statistics(stepwise, discretisation, 2)
     for k in range(2):
         assert_equivalent(rates[:, k], rates_2[:, k], 0.01 * rates[:, k].mean())
-    for k, share in enumerate((0.04, 0.04, 0.04, 0.10, 0.04, 0.04, 0.04)):
+    for k, share in enumerate((0.05, 0.04, 0.04, 0.10, 0.04, 0.04, 0.04)):
         assert_equivalent(bins[:, k], bins_2[:, k], share * bins[:, k].mean())
     assert_equivalent(drift, drift_2, 0.04 * abs(drift.mean()))
 
@@ -97,7 +97,7 @@ def test_what_differs_is_not_called_equivalent():
 def network_statistics(algorithm, seed):
     """Per instance: rates, occupancy of the states, weight changes of both rules per ms, in a 7-neuron network."""
     net = sampling(seed=1, noise=0.3, sal_rate=1e-3, wake_sleep_rate=1e-3)
-    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 120_000.0
+    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 80_000.0
     start = net.projections[0].weights.values
     with salhw.compile(net, target).open(instances=INSTANCES, seed=seed) as session:
         recording = session.run(duration)
@@ -108,12 +108,12 @@ def network_statistics(algorithm, seed):
 
 @pytest.mark.parametrize("stepwise", ["time-driven", "vectorised"])
 def test_networks_are_equivalent_to_event_driven_ones(stepwise):
-    """Seven neurons, WakeSleep and SAL: margins 2 % of each rate, .002 on the share of time of each of 128 states (of
-    .09 at most), 3 % of the root mean square weight change on each of 42 synapses. Power above .995, in 120 s."""
+    """Seven neurons, WakeSleep and SAL: margins 2.5 % of each rate, .002 on the share of time of each of 128 states (of
+    .09 at most), 3 % of the root mean square weight change on each of 42 synapses. Power above .994, in 80 s."""
     rates, states, change = network_statistics("event-driven", 1)
     rates_2, states_2, change_2 = network_statistics(stepwise, 2)
     for k in range(7):
-        assert_equivalent(rates[:, k], rates_2[:, k], 0.02 * rates[:, k].mean())
+        assert_equivalent(rates[:, k], rates_2[:, k], 0.025 * rates[:, k].mean())
     for k in range(128):
         assert_equivalent(states[:, k], states_2[:, k], 0.002)
     for k in range(42):
