@@ -92,7 +92,8 @@ def folded(rate: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("how", "dt"), [("logistic", 1.0), ("exact", 1.0), ("logistic", 0.4)])
 def test_rates_without_input(how: str, dt: float) -> None:
-    """Within 5 % for |b| <= 1, on every grid and for both discretisations; 64 neurons per bias."""
+    """Within 5 % for |b| <= 1, 6 % at b = -1 where neurons spike least, on every grid and for both discretisations; 64
+    neurons per bias. In 4.5 s the smallest distance to a margin is 5 standard errors, of which a test takes 4."""
     bias = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     net = Network(
         name="alone", dt=dt,
@@ -100,12 +101,12 @@ def test_rates_without_input(how: str, dt: float) -> None:
     )  # fmt: skip
     with salhw.compile(net, QUIET).open(seed=1) as session:
         session.run(200.0)
-        found = session.run(6000.0).rates["n"].values.reshape(64, 5)
+        found = session.run(4500.0).rates["n"].values.reshape(64, 5)
     steps = round(10.0 / dt)
     x = np.exp(bias) / steps
     p = x / (1 + x) if how == "logistic" else -np.expm1(-x)
     expected = 1000.0 / dt * p / (1 + (steps - 1) * p)
-    result = equivalent(found, expected, 0.05, expected)
+    result = equivalent(found, expected, 0.05, expected * [1.2, 1.0, 1.0, 1.0, 1.0])
     assert result.passed, result
 
 

@@ -73,8 +73,9 @@ def pair_statistics(algorithm, discretisation, seed):
 @pytest.mark.parametrize("discretisation", ["logistic", "exact"])
 @pytest.mark.parametrize("stepwise", ["time-driven", "vectorised"])
 def test_pairs_are_equivalent_to_event_driven_ones(stepwise, discretisation):
-    """Margins: rates 1 %, each of seven bins of the STDD 4 % (the first, in which counts scatter most, 5 %, coincidences
-    10 %), SAL's drift 4 %. Power in 140 s: above .994 (asserted above .99); the next test shows what the margins exclude."""
+    """Margins: rates 1 %, each of seven bins of the STDD 4 % (the first, in which counts scatter most, 5 %,
+    coincidences 10 %), SAL's drift 4 %. Power in 140 s: above .994 (asserted above .99); the next test shows what the
+    margins exclude."""
     rates, bins, drift = pair_statistics("event-driven", discretisation, 1)
     rates_2, bins_2, drift_2 = pair_statistics(stepwise, discretisation, 2)
     for k in range(2):
