@@ -2,8 +2,8 @@
 
 Without numba's reference counting: an algorithm allocates nothing and only borrows the caller's arrays, while counting
 references at every function call made it ten times slower and took half of the compile time. The option that says so,
-the stamp of the cache, ``get_overload`` and the library below are numba's own affair: pyproject.toml caps numba, and
-tests/reference/test_hazards.py fails where they stop to work.
+the stamp of the cache, ``get_overload``, ``get_call_template`` and the library below are numba's own affair:
+pyproject.toml caps numba, and tests/reference/test_hazards.py fails where they stop to work.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from numba import njit, typeof
+from numba import njit, typeof, types
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler import Compiler
 
@@ -58,8 +58,32 @@ class _Linked(Compiler):
 
 _INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": _Linked}
 """Of what nobody calls from outside."""
-helper = njit(**_INNER)
-inlined = njit(forceinline=True, **_INNER)
+
+
+def _general(function: Any) -> Any:
+    """Let a compiled function be the same for all constants, which numba takes for types of their own."""
+    if hasattr(function, "get_call_template"):  # not with NUMBA_DISABLE_JIT
+        template = function.get_call_template
+        function.get_call_template = lambda values, names: template(
+            tuple(map(types.unliteral, values)), {name: types.unliteral(kind) for name, kind in names.items()}
+        )
+    return function
+
+
+def helper(function: Callable[..., Any]) -> Any:
+    """A function that compiled ones call."""
+    return _general(njit(**_INNER)(function))
+
+
+specialised = njit(forceinline=True, **_INNER)
+"""For what the machine code of each caller contains, compiled anew for each constant: long loops that it shortens."""
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """What the machine code of each caller contains."""
+    return _general(specialised(function))
+
+
 spliced = njit(inline="always", **_INNER)
 """For what is called from one place: a part of the caller from the beginning, which is never compiled by itself."""
 reassociated = njit(forceinline=True, fastmath={"reassoc"}, **_INNER)

@@ -17,7 +17,7 @@ import numpy as np
 
 from salhw_reference.arrays import NEVER
 from salhw_reference.intrinsics import prefetch
-from salhw_reference.jit import helper, inlined, spliced
+from salhw_reference.jit import helper, inlined, specialised, spliced
 from salhw_reference.kinds import BY_TABLE, BY_TRACE, PAIRS, TRIPLETS
 from salhw_reference.learning import (
     add_current,
@@ -230,7 +230,7 @@ def pairs_since(net, table, t, own):
     return (max(own, t - last + 1), own) if ends else (own, NEVER)
 
 
-@inlined
+@specialised
 def learn_onto(net, state, vectors, r, t, n, rank, falls, mode):
     """The changes of the synapses onto n, for its spike at t; coincidences are worked off here. The new weights act on
     PSPs under way, too (Eq 8). ``mode`` is a constant: see ``usual_mode``."""
@@ -274,7 +274,7 @@ def learn_onto(net, state, vectors, r, t, n, rank, falls, mode):
     vectors.input[n] = input_
 
 
-@inlined
+@specialised
 def learn_from(net, state, vectors, r, t, n, rank, falls, mode):
     """The changes of the synapses from n onto a thread's share, for its spike at t; ``mode`` as for ``learn_onto``."""
     p, own, usual, window = net.rule[r].projection, since(state, net.rule[r], n), mode != MIXED, net.window[r, 1]
@@ -306,7 +306,7 @@ def learn_from(net, state, vectors, r, t, n, rank, falls, mode):
                     vectors.input[post] += shared.gain * by * psp * y
 
 
-@inlined
+@specialised
 def learn_from_spike(net, state, vectors, r, t, n, low, high, rank, falls, mode):
     """What a thread changes for the spike of n at t: the synapses onto it, if it is one of low..high-1, and its share
     of those from it."""

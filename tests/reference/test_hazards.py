@@ -11,7 +11,7 @@ from salhw import GLM, SAL, Network, Poisson, Population, Projection, Rectangula
 from salhw_reference import event_driven, tabulated
 from salhw_reference.event_driven import line_length
 from salhw_reference.hazards import LANES, exp_of, line_of, log_of, set_cells
-from salhw_reference.jit import Caller, compiled, helper
+from salhw_reference.jit import Caller, compiled, helper, inlined, specialised
 from salhw_reference.parts import HIGHEST, above_exp
 
 GRID = 2.0**-46
@@ -144,6 +144,25 @@ def test_what_only_compiled_code_calls_gets_no_address() -> None:
     names = [f.name for f in inner.get_defined_functions()]
     assert names
     assert not any(map(engine.is_symbol_defined, names))
+
+
+def test_what_only_compiled_code_calls_is_compiled_once_for_all_constants() -> None:
+    @inlined
+    def larger(x, by):  # type: ignore[no-untyped-def]
+        return x + by
+
+    @specialised
+    def smaller(x, by):  # type: ignore[no-untyped-def]
+        return x - by
+
+    @compiled
+    def change(values, by):  # type: ignore[no-untyped-def]
+        values[0] = smaller(smaller(larger(larger(larger(values[0], 1), by=2), by), 3), 4)
+
+    values = np.zeros(1)
+    change(values, 10)
+    assert values[0] == 6.0
+    assert [len(function.overloads) for function in (larger, smaller)] == [1, 2]
 
 
 def test_from_the_third_call_on_no_types_are_looked_up() -> None:
