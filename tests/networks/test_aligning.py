@@ -175,11 +175,12 @@ def test_an_interrupted_alignment_goes_on_with_the_same_numbers() -> None:
 
 def test_a_reference_phase_takes_off_what_branches_differ_by() -> None:
     """Branches that differ by 5 %, between synapses of one chip: the first layer's angle without a reference phase, and
-    with one; an independent prototype: 71 degrees against 26 at five updates of a wider net."""
+    with one: 56 and 57 degrees against 14 for two seeds; an independent prototype: 71 against 26 at five updates of a
+    wider net."""
     target = salhw.target("reference").with_variability({"causal_amplitude": 0.05, "anticausal_amplitude": 0.05})
     angles = []
-    for updates in (0, 8):
-        report = Aligner(model(64, 40, 10), target, gain=3.0, reference_phase=updates, seed=6).align(3)
+    for updates in (0, 4):
+        report = Aligner(model(48, 24, 10), target, gain=3.0, reference_phase=updates, seed=6).align(3)
         angles.append(report.layers[0].angle)
     assert angles[0] > 45.0
     assert angles[1] < 30.0
