@@ -146,6 +146,16 @@ def test_a_neuron_may_be_joined_with_itself_where_that_is_said() -> None:
     assert alone["FixedProbability"] < drawn["FixedProbability"]  # those of two neurons are where they were
 
 
+def test_the_synapses_of_one_projection_are_drawn_without_those_of_others() -> None:
+    """And are the same once all are drawn."""
+    net = network(FixedProbability(0.5, weight=Uniform(0.0, 1.0), seed=3), 4, 3)
+    alone = net.synapses("p")
+    assert "explicit" not in vars(net)
+    assert len(net.explicit.projection("p").weights.pre) == len(alone)
+    for column in ("pre", "post", "weight", "delay"):
+        np.testing.assert_array_equal(getattr(net.synapses("p"), column), getattr(alone, column))
+
+
 def test_nothing_else_of_the_network_moves_a_synapse() -> None:
     weights = FixedProbability(0.3, weight=Normal(0.5, 0.1))
     small, large = network(weights, 20, 15), network(weights, 30, 40, delay=2.0)
