@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -95,6 +95,10 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
         return Diagnostic(kind, path or cls.__name__, context["asked"], context["supported"], context["fix"])
     models = _models_at(cls, loc[:-1] if kind in ("missing", "extra_forbidden") else loc, data)
     names = ", ".join(m.__name__ for m in models)
+    if kind == "missing" and isinstance(loc[-1], int):
+        return _of_length(path.rpartition("[")[0], value, _entries_at(cls, loc[:-1], data))
+    if kind == "too_long":
+        return _of_length(path, value, context["max_length"])
     if kind == "missing":
         return Diagnostic("SAL002", path, "", f"required by {names}, and missing", f"give {field}")
     if kind == "extra_forbidden":
@@ -126,8 +130,36 @@ def _diagnostic(error: Mapping[str, Any], data: Any, cls: type[BaseModel]) -> Di
     return Diagnostic("SAL001", path, asked, supported, f"give {supported}")
 
 
+def _of_length(path: str, value: Sequence[Any], wanted: int) -> Diagnostic:
+    """A list of another length than the one that there must be."""
+    entries = "1 entry" if len(value) == 1 else f"{len(value)} entries"
+    return Diagnostic("SAL003", path, entries, f"{wanted} entries", f"give {wanted} entries")
+
+
+def _entries_at(cls: type[BaseModel], loc: Sequence[int | str], data: Any) -> int:
+    """How many entries the list of a field at ``loc`` has, each with a meaning of its own."""
+    annotations = [owner.model_fields[str(loc[-1])].annotation for owner in _models_at(cls, loc[:-1], data)]
+    return next(len(get_args(part)) for part in _parts(annotations) if get_origin(part) is tuple)
+
+
+def _parts(annotations: Iterable[Any]) -> Iterator[Any]:
+    """Annotations, and all that they are made of."""
+    for annotation in annotations:
+        yield annotation
+        yield from _parts(get_args(annotation))
+
+
 def _quoted(choices: str) -> list[str]:
     return choices.split("'")[1::2]
+
+
+def _is_told_by_another(item: Mapping[str, Any]) -> bool:
+    """Whether a finding only follows from others: a list is short of items that are wrong, which pydantic does not
+    count, or of several, each of which it names."""
+    if item["type"] == "too_short":
+        return len(item["input"]) > 0
+    last = item["loc"][-1] if item["loc"] else ""
+    return item["type"] == "missing" and isinstance(last, int) and last > len(item["input"])
 
 
 def description_error(error: ValidationError, data: Any, cls: type[BaseModel]) -> DescriptionError:
@@ -138,9 +170,7 @@ def description_error(error: ValidationError, data: Any, cls: type[BaseModel]) -
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, DescriptionError):  # a validator that found several problems at once
             findings.extend(cause.diagnostics)
-        elif not (
-            item["type"] == "too_short" and len(item["input"])
-        ):  # pydantic does not count the items that are wrong
+        elif not _is_told_by_another(item):
             findings.append(_diagnostic(dict(item), data, cls))
     name = data.get("name") if isinstance(data, Mapping) else None
     owner = f"{cls.__name__} {shown(name)}" if isinstance(name, str) else cls.__name__

@@ -244,6 +244,18 @@ def test_a_range_error_says_asked_and_supported_in_its_unit() -> None:
     )
 
 
+@pytest.mark.parametrize(("bounds", "asked"), [([], "0 entries"), ([0.5], "1 entry"), ([-1.0, 0.0, 1.0], "3 entries")])
+def test_a_list_of_another_length_is_told_once_with_both_lengths(bounds: list[float], asked: str) -> None:
+    data = pair(projections=[pair().projections[0].replace(plasticity=stdp(0.1))]).model_dump()
+    data["projections"][0]["plasticity"][0]["bounds"] = bounds
+    with pytest.raises(DescriptionError) as caught:
+        Network.model_validate(data)
+    (finding,) = caught.value.diagnostics
+    assert finding.code == "SAL003"
+    assert finding.path.endswith(".plasticity.bounds")
+    assert (finding.asked, finding.supported, finding.fix) == (asked, "2 entries", "give 2 entries")
+
+
 def test_positional_arguments_are_not_overridden_in_silence() -> None:
     assert Poisson("a", 3.0) == Poisson(population="a", rate=3.0)
     with pytest.raises(TypeError, match="two values for population"):
