@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -308,6 +309,25 @@ def test_findings_about_the_target_s_part_are_in_the_network_s_terms() -> None:
     assert found[-1].asked == "0.015, times the gain -0.5"
     assert found[-1].fix == 'learning_rate >= -0.02, or execution="host"'
     assert as_described(net, net, found) == found
+
+
+def test_a_limit_of_copies_is_said_of_their_originals() -> None:
+    """Nobody reads the values that copies are described with, so to change those would mend nothing."""
+    weights, kernel = AllToAll(2.0), salhw.Rectangular(10.0)
+    net = salhw.Network(
+        name="tied", dt=1.0,
+        populations=[salhw.Population("a", 2, salhw.GLM())],
+        projections=[salhw.Projection("p", "a", "a", weights, kernel=kernel),
+                     salhw.Projection("q", "a", "a", weights, kernel=kernel)],
+        ties=[salhw.Tie("q", to="p", scale=-2.0)],
+    )  # fmt: skip
+    refused = Diagnostic("SAL107", "projections.q.weights", "4 rows", "one row", "weights >= -2.52")
+    named = replace(refused, severity="approximation")
+    found = as_described(net, own_part(net, salhw.target("nest")), [refused, named])
+    assert found[0].path == "projections.p.weights"
+    assert found[0].asked == "4 rows, of q, which copies -2 times this"
+    assert found[0].fix == "weights <= 1.26"
+    assert found[1] == named
 
 
 def test_what_a_trace_of_the_host_cannot_be_of_is_said_with_a_fix() -> None:
