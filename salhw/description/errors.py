@@ -137,9 +137,11 @@ def _of_length(path: str, value: Sequence[Any], wanted: int) -> Diagnostic:
 
 
 def _entries_at(cls: type[BaseModel], loc: Sequence[int | str], data: Any) -> int:
-    """How many entries the list of a field at ``loc`` has, each with a meaning of its own."""
-    annotations = [owner.model_fields[str(loc[-1])].annotation for owner in _models_at(cls, loc[:-1], data)]
-    return next(len(get_args(part)) for part in _parts(annotations) if get_origin(part) is tuple)
+    """How many entries the list at ``loc`` has, a field's or one in it, each with a meaning of its own."""
+    place, field = next((k, key) for k, key in reversed([*enumerate(loc)]) if isinstance(key, str))
+    annotations = [owner.model_fields[field].annotation for owner in _models_at(cls, loc[:place], data)]
+    lengths = (get_args(part) for part in _parts(annotations) if get_origin(part) is tuple)
+    return next(len(entries) for entries in lengths if Ellipsis not in entries)
 
 
 def _parts(annotations: Iterable[Any]) -> Iterator[Any]:
