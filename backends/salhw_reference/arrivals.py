@@ -97,7 +97,7 @@ def resend_psps(net, state, vectors, p, t, rank):
 def resend_changes(net, state, vectors, h, t, rank):
     """Put what arrives after step t of the spikes that head h has worked off into the rings anew."""
     head = net.head[h]
-    dy, spread, at = 1.0 if head.action == ARRIVES else -1.0, net.psp[head.index].spread, state.head_at[h]
+    dy, spread, at = 1.0 if head.action == ARRIVES else -1.0, net.psp[head.index].spread, vectors.looked[rank, h]
     begin = at
     while begin > 0 and state.past[(begin - 1) & net.ring[0]].step + head.lag > t - spread:
         begin -= 1

@@ -71,17 +71,12 @@ def _look(typing, array, index):
     return types.int64(array, types.int64), generate
 
 
-def _call(context, builder, name, *arguments):
-    """Call a function of the C library on 32-bit numbers; what it returns is not looked at."""
-    function = ir.FunctionType(INT32, [INT32] * len(arguments))
-    builder.call(cgutils.get_or_insert_function(builder.module, function, name), arguments)
-    return context.get_dummy_value()
-
-
 @intrinsic
 def _sleep(typing, microseconds):
     def generate(context, builder, signature, arguments):
-        return _call(context, builder, "usleep", builder.trunc(arguments[0], INT32))
+        usleep = cgutils.get_or_insert_function(builder.module, ir.FunctionType(INT32, [INT32]), "usleep")
+        builder.call(usleep, [builder.trunc(arguments[0], INT32)])
+        return context.get_dummy_value()
 
     return types.void(types.int64), generate
 

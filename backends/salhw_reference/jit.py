@@ -62,7 +62,7 @@ _INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pip
 
 def _general(function: Any) -> Any:
     """Let a compiled function be the same for all constants, which numba takes for types of their own."""
-    if hasattr(function, "get_call_template"):  # not with NUMBA_DISABLE_JIT
+    if _is_compiled(function):
         template = function.get_call_template
         function.get_call_template = lambda values, names: template(
             tuple(map(types.unliteral, values)), {name: types.unliteral(kind) for name, kind in names.items()}

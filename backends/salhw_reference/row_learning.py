@@ -207,16 +207,15 @@ def shared_by(net, state, vectors, r):
 
 
 @inlined
-def list_partners(state, listed, partners, first, end, least, together):
-    """List those of the synapses first..end-1 whose partners spiked last at step ``least`` or later and, if so, those
-    whose partners spike now ``together`` with the neuron, or else none of those; how many these are. Every number is
-    written, and the end moved on where it belongs there, as every second guess of the processor would be wrong."""
+def list_partners(state, listed, partners, first, end, least):
+    """List those of the synapses first..end-1 whose partners spike now or spiked last at step ``least`` or later; how
+    many these are. Every number is written, and the end moved on where it belongs there, as every second guess of the
+    processor would be wrong."""
     count = np.uint64(0)
     for k in range(np.uint64(first), np.uint64(end)):
         partner = np.uint64(partners[k])
-        recent, now = np.uint64(state.last[partner] >= least), np.uint64(state.spiking[partner])
         listed[count] = k
-        count += recent | now if together else recent & ~now
+        count += np.uint64(state.last[partner] >= least) | np.uint64(state.spiking[partner])
     return count
 
 
@@ -241,9 +240,10 @@ def learn_onto(net, state, vectors, r, t, n, rank, falls, mode):
     trace, rates, sent, input_ = vectors.trace[r], vectors.rate, state.psp[p], vectors.input[n]
     causal = 1.0 if usual else own_spikes(net, state, r, 0, t, n)
     begin, end, listed = np.uint64(net.into[p, n]), np.uint64(net.into[p, n + 1]), vectors.partners[rank]
-    least, inside = pairs_since(net, tables[0], t, own) if mode == BY_TABLE else (own, own)
+    inside = own
     if mode == BY_TABLE:
-        end = begin + list_partners(state, listed, net.pre, begin, end, least, True)
+        least, inside = pairs_since(net, tables[0], t, own)
+        end = begin + list_partners(state, listed, net.pre, begin, end, least)
     for at in range(begin, end):
         c = np.uint64(listed[at - begin]) if mode == BY_TABLE else at
         j, k = np.uint64(net.pre[c]), np.uint64(net.row[c])

@@ -26,7 +26,7 @@ from salhw.description.fields import FloatArray
 from salhw_reference.arrays import NetworkArrays, StateArrays
 from salhw_reference.jit import inlined
 from salhw_reference.pair_blocks import in_blocks
-from salhw_reference.rows import AHEAD, add_partners, fetch, list_change
+from salhw_reference.rows import AHEAD, add_partners, fetch, list_row
 from salhw_reference.vectors import Vectors, overlap
 
 
@@ -99,18 +99,18 @@ def add_spikes(net, state, vectors, r, t, low, high, rank):
         return
     begin, end = overlap(low, high, net.psp[p].post_first, net.psp[p].post_end)
     fallen, trace, worth = vectors.fallen[r, stretch_at(rule, t)], vectors.trace[r, 1], vectors.worth
-    changes = vectors.changes[rank]  # which have been delivered
+    rows = vectors.rows[rank]  # free, as what changed has been delivered
     for k in range(count):
-        list_change(vectors, changes, k, p, state.spikes[k], rank)
+        list_row(vectors, rows, k, p, state.spikes[k], rank)
     for side in range(2 - vectors.rated[r].joined):
         lost, won = factors(vectors, r, side)
         for n in range(np.uint64(begin), np.uint64(end)):
             worth[n] = lost * fallen[n] + won * trace[n]
         for k in range(count):
             if k + ahead < count:
-                later = changes[k + ahead]
+                later = rows[k + ahead]
                 fetch(net.post, state.pairs[side], shift, later.first, later.end, vectors.dense[p])
-            row = changes[k]
+            row = rows[k]
             add_partners(
                 state.pairs[side], shift, net.post, worth, row.first, row.end, row.neuron, vectors.dense[p], 1.0
             )

@@ -108,18 +108,19 @@ def add_partners(sums, shift, partner, trace, first, end, own, dense, scale):
 
 
 @inlined
-def list_change(vectors, changes, place, p, n, rank):
-    """List, for one thread, that a presynaptic state of neuron n changes in projection p."""
-    change = changes[place]
-    change.projection, change.neuron = p, n
-    change.first, change.end = part_of_row(vectors, p, n, rank)
+def list_row(vectors, rows, place, p, n, rank):
+    """List a thread's part of the row of neuron n in projection p: looked up one after the other, before the first is
+    worked off, rows are not waited for."""
+    row = rows[place]
+    row.projection, row.neuron = p, n
+    row.first, row.end = part_of_row(vectors, p, n, rank)
 
 
 @inlined
-def deliver(net, state, vectors, change, dy, dx, rank):
+def deliver(net, state, vectors, row, dy, dx, rank):
     """Change a neuron's PSPs by (dy, dx) for those of a thread's share that they reach. Where no PSP decays, the inputs
     themselves are kept up to date; where synapses have delays of their own, a ring of steps is."""
-    p, j, first, end = change.projection, change.neuron, change.first, change.end
+    p, j, first, end = row.projection, row.neuron, row.first, row.end
     height = net.psp[p].height
     if first == end or (dy == 0.0 and dx == 0.0):  # one PSP may end as the next begins
         return
@@ -146,17 +147,17 @@ def deliver(net, state, vectors, change, dy, dx, rank):
 @inlined
 def deliver_changes(net, state, vectors, rank):
     """What arrives and ends at this step, for a thread's share."""
-    changes, count = vectors.changes[rank], vectors.progress[0].changes
+    rows, count = vectors.rows[rank], vectors.progress[0].changes
     ahead = DELIVERED_AHEAD * len(vectors.found)
     for e in range(count):
         if e + ahead < count:
-            later = changes[e + ahead]
+            later = rows[e + ahead]
             if net.psp[later.projection].spread > 0:
                 fetch(net.place, state.weight, 0, later.first, later.end, False)
             else:
                 fetch(net.post, state.weight, 0, later.first, later.end, vectors.dense[later.projection])
-        dx = vectors.dx[e] if net.psp[changes[e].projection].kernel == ALPHA else 0.0
-        deliver(net, state, vectors, changes[e], vectors.dy[e], dx, rank)
+        dx = vectors.dx[e] if net.psp[rows[e].projection].kernel == ALPHA else 0.0
+        deliver(net, state, vectors, rows[e], vectors.dy[e], dx, rank)
 
 
 @inlined
@@ -168,7 +169,7 @@ def list_psps(net, state, vectors):
         for j in range(net.psp[p].pre_first, end):
             if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
                 for rank in range(len(vectors.found)):
-                    list_change(vectors, vectors.changes[rank], count, p, j, rank)
+                    list_row(vectors, vectors.rows[rank], count, p, j, rank)
                 vectors.dy[count], vectors.dx[count] = state.psp[p, j, 0], state.psp[p, j, 1]
                 count += 1
     vectors.progress[0].changes = count

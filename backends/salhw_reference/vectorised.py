@@ -43,7 +43,7 @@ from salhw_reference.row_learning import (
     learn_in_rows,
 )
 from salhw_reference.row_updates import is_due, update_weights
-from salhw_reference.rows import clear_inputs, deliver_changes, list_change, list_psps
+from salhw_reference.rows import clear_inputs, deliver_changes, list_psps, list_row
 from salhw_reference.tables import row
 from salhw_reference.team import LINE, begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import fade, sample
@@ -225,8 +225,8 @@ def act(net, state, vectors, t, action, index, step, n, place):
 @spliced
 def look_back(net, state, vectors, t, low, high, rank):
     """Let all heads act on what is due at step t for the neurons low..high-1; how many presynaptic states of all
-    neurons change. Each thread lists them all, in one order, whoever they belong to."""
-    place, end, changes, looked = 0, state.now[0].past_end, vectors.changes[rank], vectors.looked[rank]
+    neurons change. Each thread lists the rows of all, in one order, whoever they belong to."""
+    place, end, rows, looked = 0, state.now[0].past_end, vectors.rows[rank], vectors.looked[rank]
     for h in range(len(net.head)):
         head, at = net.head[h], looked[h]
         lists = np.int64(head.action in (ARRIVES, ENDS))
@@ -237,14 +237,12 @@ def look_back(net, state, vectors, t, low, high, rank):
             n = spike.neuron
             if head.first <= n < head.end:
                 if lists:
-                    list_change(vectors, changes, place, head.index, n, rank)
+                    list_row(vectors, rows, place, head.index, n, rank)
                 if low <= n < high:
                     act(net, state, vectors, t, head.action, head.index, spike.step, n, place)
                 place += lists
             at += 1
         looked[h] = at
-        if rank == 0:
-            state.head_at[h] = at
     return place
 
 
@@ -303,9 +301,6 @@ def sample_membranes(net, state, vectors, drive, rows, origin, t):
 def prepare(net, state, vectors, drive, out, until):
     """What precedes the first step of a call."""
     begin_work(vectors.team)
-    for rank in range(len(vectors.found)):
-        for h in range(len(net.head)):
-            vectors.looked[rank, h] = state.head_at[h]
     begin(net, state)
     set_base(net, state, vectors, drive)
     if state.now[0].stale:

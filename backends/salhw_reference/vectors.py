@@ -21,9 +21,8 @@ from salhw_reference.team import LINE, first_of_share, team
 
 CLOSED = -1e9  # added to the input of who cannot spike
 
-CHANGE = record(projection=np.int64, neuron=np.int64, first=np.int64, end=np.int64)
-"""Which presynaptic state changes: in which projection, whose. The first of the synapses from there to a thread's
-share, and one past the last."""
+ROW = record(projection=np.int64, neuron=np.int64, first=np.int64, end=np.int64)
+"""A thread's part of a row: in which projection, of which neuron; the first of its synapses, and one past the last."""
 
 PROGRESS = record(going=np.int64, changes=np.int64, spikes=np.int64)
 """Whether there is a next step now; how many presynaptic states change at its beginning; how many spikes the present
@@ -80,7 +79,7 @@ class Vectors(NamedTuple):
     progress: Records  # (1,) PROGRESS
     found: IntArray  # (shares, 8) spikes of each share, in a cache line of its own
     looked: IntArray  # (shares, H in whole cache lines) the past spike that each head comes to next
-    changes: Records  # (shares, .) CHANGE, which states ``dy`` is of, as each thread lists them all for itself
+    rows: Records  # (shares, .) ROW, of each state that ``dy`` is of, as each thread lists them all for itself
     partners: IntArray  # (shares, .) synapses of one spike that learn, with room for all that any neuron has
     team: IntArray  # what the threads meet by
     rate: FloatArray  # (2, rates) learning rate times amplitude; causal in columns, anticausal in rows
@@ -192,7 +191,7 @@ def of_team(net: NetworkArrays, instances: int, size: int) -> dict[str, npt.NDAr
     return {
         "found": lines((instances, size, 8)),
         "looked": lines((instances, size, -(-len(net.head) // 8) * 8)),
-        "changes": records(np.zeros((instances, size, most), CHANGE), CHANGE, (instances, size, most)),
+        "rows": records(np.zeros((instances, size, most), ROW), ROW, (instances, size, most)),
         "partners": lines((instances, size, -(-longest // 8) * 8)),
         "team": np.array([team(size)] * instances),
         "cut": row_cuts(net, size),
@@ -205,13 +204,14 @@ def most_changes(net: NetworkArrays) -> int:
 
 
 def pass_on(was: Vectors, to: Mapping[str, npt.NDArray[Any]]) -> None:
-    """List what changes at the beginning of the next step in the fields of another team."""
+    """Write how far heads have looked, and the rows of what changes at the next step, to the fields of another team."""
+    to["looked"][:] = was.looked[:, :1]
     for b, (progress,) in enumerate(was.progress):
-        listed = was.changes[b, 0, : progress["changes"]]
+        listed = was.rows[b, 0, : progress["changes"]]
         cut = to["cut"][listed["projection"], listed["neuron"]]
-        for rank, changes in enumerate(to["changes"][b, :, : len(listed)]):
-            changes[:] = listed
-            changes["first"], changes["end"] = cut[:, rank], cut[:, rank + 1]
+        for rank, rows in enumerate(to["rows"][b, :, : len(listed)]):
+            rows[:] = listed
+            rows["first"], rows["end"] = cut[:, rank], cut[:, rank + 1]
 
 
 def row_cuts(net: NetworkArrays, shares: int) -> Indices:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, get_args, get_origin
 
@@ -50,11 +50,18 @@ def _path(loc: Sequence[int | str], data: Any) -> str:
     return path.lstrip(".")
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        group = getattr(annotation, "members", {})
-        return [annotation] if "kind" in annotation.model_fields or not group else [*group.values()]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+def _parts(annotation: Any) -> Iterator[Any]:
+    """An annotation, and all that it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    for part in _parts(annotation):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            group = getattr(part, "members", {})
+            yield from [part] if "kind" in part.model_fields or not group else group.values()
 
 
 def _models_at(cls: type[BaseModel], loc: Sequence[int | str], data: Any) -> list[type[BaseModel]]:
@@ -139,16 +146,11 @@ def _of_length(path: str, value: Sequence[Any], wanted: int) -> Diagnostic:
 def _entries_at(cls: type[BaseModel], loc: Sequence[int | str], data: Any) -> int:
     """How many entries the list at ``loc`` has, a field's or one in it, each with a meaning of its own."""
     place, field = next((k, key) for k, key in reversed([*enumerate(loc)]) if isinstance(key, str))
-    annotations = [owner.model_fields[field].annotation for owner in _models_at(cls, loc[:place], data)]
-    lengths = (get_args(part) for part in _parts(annotations) if get_origin(part) is tuple)
-    return next(len(entries) for entries in lengths if Ellipsis not in entries)
-
-
-def _parts(annotations: Iterable[Any]) -> Iterator[Any]:
-    """Annotations, and all that they are made of."""
-    for annotation in annotations:
-        yield annotation
-        yield from _parts(get_args(annotation))
+    parts = (
+        part for owner in _models_at(cls, loc[:place], data) for part in _parts(owner.model_fields[field].annotation)
+    )
+    lists = (get_args(part) for part in parts if get_origin(part) is tuple)
+    return next(len(entries) for entries in lists if Ellipsis not in entries)
 
 
 def _quoted(choices: str) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numba import njit
 
 import salhw
 from salhw import GLM, SAL, Network, Poisson, Population, Projection, Rectangular, Source, SpikeTimes, StateOccupancy
+from salhw.description.fields import FloatArray
 from salhw_reference import event_driven, tabulated
 from salhw_reference.event_driven import line_length
-from salhw_reference.hazards import LANES, exp_of, line_of, log_of, set_cells
+from salhw_reference.hazards import LANES, Line, exp_of, line_of, log_of, set_cells
 from salhw_reference.jit import Caller, compiled, helper, inlined, specialised
 from salhw_reference.parts import HIGHEST, above_exp
 
@@ -18,25 +21,25 @@ GRID = 2.0**-46
 
 
 @njit
-def every_exp(x, result):  # type: ignore[no-untyped-def]
+def every_exp(x: FloatArray, result: FloatArray) -> None:
     for k in range(len(x)):
         result[k] = exp_of(x[k])
 
 
 @njit
-def every_log(x, result):  # type: ignore[no-untyped-def]
+def every_log(x: FloatArray, result: FloatArray) -> None:
     for k in range(len(x)):
         result[k] = log_of(x[k])
 
 
 @njit
-def every_bound(x, result):  # type: ignore[no-untyped-def]
+def every_bound(x: FloatArray, result: FloatArray) -> None:
     for k in range(len(x)):
         result[k] = above_exp(x[k])
 
 
 @njit
-def cells_of(line):  # type: ignore[no-untyped-def]
+def cells_of(line: Line) -> None:
     for first in range(np.uint64(0), np.uint64(len(line.base)), np.uint64(LANES)):
         set_cells(line, 0, first)
 
@@ -80,7 +83,7 @@ def test_cells_are_the_hazards_on_the_grid_and_empty_behind_the_last_neuron(neur
 
 def test_sums_of_what_is_on_the_grid_are_exact_in_any_order() -> None:
     @njit
-    def total(cells, free):  # type: ignore[no-untyped-def]
+    def total(cells: FloatArray, free: FloatArray) -> Any:
         return line_length(cells, free)
 
     cells = np.rint(np.random.default_rng(1).exponential(0.3, 64) / GRID) * GRID
@@ -128,11 +131,11 @@ def test_what_is_used_of_numba_that_it_does_not_promise_works() -> None:
 
 def test_what_only_compiled_code_calls_gets_no_address() -> None:
     @helper
-    def doubled(x):  # type: ignore[no-untyped-def]
+    def doubled(x: float) -> float:
         return 2.0 * x
 
     @njit(_nrt=False)
-    def double(values):  # type: ignore[no-untyped-def]
+    def double(values: FloatArray) -> None:
         values[0] = doubled(values[0])
 
     values = np.full(1, 1.5)
@@ -148,15 +151,15 @@ def test_what_only_compiled_code_calls_gets_no_address() -> None:
 
 def test_what_only_compiled_code_calls_is_compiled_once_for_all_constants() -> None:
     @inlined
-    def larger(x, by):  # type: ignore[no-untyped-def]
+    def larger(x: float, by: int) -> float:
         return x + by
 
     @specialised
-    def smaller(x, by):  # type: ignore[no-untyped-def]
+    def smaller(x: float, by: int) -> float:
         return x - by
 
     @compiled
-    def change(values, by):  # type: ignore[no-untyped-def]
+    def change(values: FloatArray, by: int) -> None:
         values[0] = smaller(smaller(larger(larger(larger(values[0], 1), by=2), by), 3), 4)
 
     values = np.zeros(1)
@@ -167,7 +170,7 @@ def test_what_only_compiled_code_calls_is_compiled_once_for_all_constants() -> N
 
 def test_from_the_third_call_on_no_types_are_looked_up() -> None:
     @compiled
-    def add(total, each, times):  # type: ignore[no-untyped-def]
+    def add(total: FloatArray, each: FloatArray, times: int) -> None:
         for _ in range(times):
             total[0] += each[0]
 
