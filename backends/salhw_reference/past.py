@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil, log2
 
+import numpy as np
+
 from salhw.description.connectivity import count
 from salhw.description.kinds import only
 from salhw.description.network import Network
@@ -65,6 +67,22 @@ def horizons(net: Network) -> Iterator[tuple[int, str]]:
         for name, w, _, mode in branches(net, p, rule):
             if mode == BY_COUNT:
                 yield reach(w, net.dt), f"projections.{p.name}.{rule_name(p, number)}.{name}.tau"
+
+
+def lasting(net: Network, p: Projection) -> int:
+    """For how many steps each PSP of a projection lasts, if all end as they began: they do not decay or end sooner as
+    the next begins, and weights do not change on the spike; else 0."""
+    lasts = length(p.kernel, net.dt) or 0
+    replaced = p.kernel.superposition == "last" and _smallest_interval(net, p.pre) < lasts
+    return 0 if replaced or any(rule.update == "spike" for rule in p.plasticity) else lasts
+
+
+def volley_bytes(net: Network, p: Projection) -> int:
+    """At most so many bytes an instance of the vectorised algorithm takes for the volleys of a projection (volleys.py),
+    which may have several parts: no more than for a number per synapse, since more would not be faster."""
+    post, pre, same = net.ends(p.name)
+    lasts = lasting(net, p)
+    return 8 * min((lasts + 1) * post * len(np.unique(p.delay)), count(p.weights, post, pre, same)) if lasts else 0
 
 
 def ring(net: Network, longest: int) -> int:
