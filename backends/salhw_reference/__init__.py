@@ -53,8 +53,8 @@ class ReferenceBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
-        from salhw_reference.delays import delays, ring_bytes
-        from salhw_reference.past import branches, horizons, longest_kept, ring, volley_bytes
+        from salhw_reference.delays import delays, ring_bytes, volley_bytes
+        from salhw_reference.past import branches, horizons, longest_kept, ring
         from salhw_reference.program import LONGEST_TABLE, block_bytes
 
         neurons, static, plastic = sizes(net)

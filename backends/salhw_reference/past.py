@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil, log2
 
-import numpy as np
-
 from salhw.description.connectivity import count
 from salhw.description.kinds import only
 from salhw.description.network import Network
@@ -75,14 +73,6 @@ def lasting(net: Network, p: Projection) -> int:
     lasts = length(p.kernel, net.dt) or 0
     replaced = p.kernel.superposition == "last" and _smallest_interval(net, p.pre) < lasts
     return 0 if replaced or any(rule.update == "spike" for rule in p.plasticity) else lasts
-
-
-def volley_bytes(net: Network, p: Projection) -> int:
-    """At most so many bytes an instance of the vectorised algorithm takes for the volleys of a projection (volleys.py),
-    which may have several parts: no more than for a number per synapse, since more would not be faster."""
-    post, pre, same = net.ends(p.name)
-    lasts = lasting(net, p)
-    return 8 * min((lasts + 1) * post * len(np.unique(p.delay)), count(p.weights, post, pre, same)) if lasts else 0
 
 
 def ring(net: Network, longest: int) -> int:

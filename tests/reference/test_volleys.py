@@ -24,7 +24,7 @@ from salhw import (
     TsodyksMarkram,
 )
 from salhw_reference import pace, team
-from salhw_reference.past import volley_bytes
+from salhw_reference.delays import volley_bytes
 
 SIZE, LASTS = 150, 7  # with the two steps more that flags are kept, more than a power of two
 NEVER = 2**40  # spikes in so few steps
