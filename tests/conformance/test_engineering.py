@@ -51,8 +51,8 @@ TARGETS = {
 
 @pytest.mark.parametrize("name", sorted({*TARGETS} - {"auto"}))
 def test_the_reference_passes(name: str) -> None:
-    """With "auto" it is ``test_whole_suite`` that runs every check. What is drawn in another process depends on no
-    algorithm: there; on the target whose chips differ, of a backend that is not installed, once more here."""
+    """With "auto" it is one of these for each network. What is drawn in another process depends on no algorithm: on the
+    target whose chips differ (its backend is not installed; test_conformance_brainscales2 has one that is)."""
     checks = [check for check in INTERFACE if check != ELSEWHERE or name == "analogue"]
     report = run(ReferenceBackend(), TARGETS[name], checks=checks)
     assert [(c.name, c.reason) for c in report.checks if c.outcome not in ("pass", "unsupported")] == []
@@ -61,7 +61,7 @@ def test_the_reference_passes(name: str) -> None:
 
 
 def test_few_false_alarms() -> None:
-    """Of one seed, and of another in test_whole_suite, which has a hundred, by hand."""
+    """Of one seed; test_whole_suite has a hundred, by hand."""
     random = [name for name in INTERFACE if name != ELSEWHERE and not name.startswith(("declared", "undeclared"))]
     failed = [
         (outcome.name, outcome.reason)
