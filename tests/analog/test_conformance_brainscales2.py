@@ -11,8 +11,9 @@ from salhw_brainscales2 import backend
 
 LONG = {*CONVERGES, "mismatch-is-on", "transfer-function", "networks-of-five", *REPLAYED}
 QUICK = [name for name in catalogue("quick") if name not in LONG]
-TWICE = {"ideal-is-ideal", "reference-phase"}
-"""Held by the ideal chip's run; test_processor_reference has phases that the chip itself keeps."""
+TWICE = {"ideal-is-ideal", "reference-phase", "state-distribution"}
+"""Held by the ideal chip's run; test_processor_reference has phases that the chip itself keeps, and what the mean over
+noisy chips keeps of the law shows in ``pair-stdd``."""
 
 
 @pytest.fixture

@@ -11,8 +11,11 @@ import salhw
 from salhw.conformance import catalogue, parametrize, run
 
 LONG = ("networks-of-five", *REPLAYED)
+ELSEWHERE = ("ideal-is-ideal", "adex-steps")
+"""Nothing varies on NEST, so that the ideal target is the target itself, whose neurons all other checks take for alike;
+test_adex_on_nest holds each spike and membrane to what is declared of AdEx neurons, longer and with writes."""
 COUNTED = ("transfer-function", "poisson-rate", "state-distribution", "pair-stdd")
-QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *LONG, *COUNTED)]
+QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *LONG, *COUNTED, *ELSEWHERE)]
 NEST = salhw.target("nest")
 COARSER = NEST.replace(
     accuracy=NEST.accuracy
@@ -37,8 +40,8 @@ def test_rates_as_declared(check) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.slow  # half a minute, of networks that are built anew
-@parametrize("nest", checks=LONG)
-def test_random_networks(check) -> None:  # type: ignore[no-untyped-def]
+@parametrize("nest", checks=(*LONG, *ELSEWHERE))
+def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]
     check()
 
 
