@@ -30,8 +30,8 @@ SHORT = [f for name, f in inspect.getmembers(constructors, inspect.isfunction)
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """The guide with what its code prints now, and the folder with what it wrote, but for the pictures of a comparison's
-    page, which tests/comparison looks at."""
+    """The guide with what its code prints now, and the folder with what it wrote. The pictures of a comparison's page,
+    which tests/comparison looks at, are left out."""
     folder = tmp_path_factory.mktemp("guide")
     with contextlib.chdir(folder), undrawn():
         shown = with_real_output(DOCS / "guide.md")

@@ -49,8 +49,13 @@ def works(executable: salhw.Executable) -> bool:
         return int(session.run(200.0).counts["a"].sum()) > 0
 
 
-@pytest.mark.parametrize("who", ["worker", "supervisor", "keeper"])
+@pytest.mark.parametrize(
+    ("executable", "who"),
+    [("nest", "worker"), *(("loihi2", who) for who in ("worker", "supervisor", "keeper"))],
+    indirect=["executable"],
+)
 def test_killed_during_a_run(executable: salhw.Executable, who: str) -> None:
+    """What becomes of all five processes whoever is killed shows in those that have children of their own."""
     with executable.open(seed=1) as session:
         session.run(20.0)
         worker = worker_of(session)
