@@ -38,7 +38,7 @@ def _few_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("salhw.conformance.replay.surveying.CANDIDATES", 0)
 
 
-LONG = (*CONVERGES, "replay-coverage")
+LONG = (*CONVERGES, "replay-coverage", "ideal-is-ideal")
 
 
 @pytest.mark.usefixtures("_few_networks")
@@ -47,8 +47,8 @@ def test_conformance(check) -> None:  # type: ignore[no-untyped-def]
     check()
 
 
-@pytest.mark.slow
-@parametrize(salhw_plain.backend, checks=[*CONVERGES, *REPLAYED], seed=1)  # other networks than the few above
+@pytest.mark.slow  # with a seed of their own, as the few networks above are kept by theirs
+@parametrize(salhw_plain.backend, checks=[*CONVERGES, *REPLAYED, "ideal-is-ideal"], seed=1)
 def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]
     check()
 

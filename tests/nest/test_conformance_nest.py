@@ -1,6 +1,6 @@
 """The target nest under the suite. The long checks are marked slow (test_learning has the like of two in seconds);
 ``salhw conformance nest`` runs them, too. Those that count millions of spikes to resolve declared margins of 1 and 2 %
-are held to 3 or 4 % otherwise, for which a quarter to a sixteenth is enough."""
+are held to 3 to 5 % otherwise, for which a quarter to a sixteenth is enough."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *LONG, 
 NEST = salhw.target("nest")
 COARSER = NEST.replace(
     accuracy=NEST.accuracy
-    | {"rate": 0.04, "poisson_rate": 0.04, "state_total_variation": 0.03, "stdd_total_variation": 0.04}
+    | {"rate": 0.05, "poisson_rate": 0.04, "state_total_variation": 0.03, "stdd_total_variation": 0.04}
 )
 
 
