@@ -39,7 +39,7 @@ def worker_of(session: Any) -> Worker:
     return found.worker
 
 
-@pytest.fixture(params=["nest", "loihi2"])
+@pytest.fixture
 def executable(request: pytest.FixtureRequest) -> salhw.Executable:
     return salhw.compile(PAIR, request.param)
 
@@ -95,6 +95,7 @@ def _maps(pid: int, name: str) -> bool:
         return False
 
 
+@pytest.mark.parametrize("executable", ["nest"], indirect=True)
 def test_a_folder_that_vanished_between_two_sessions(executable: salhw.Executable) -> None:
     """Somebody tidied temporary files up: the worker that waits in one for the next session is replaced."""
     with executable.open(seed=1) as session:
