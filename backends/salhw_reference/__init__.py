@@ -53,7 +53,7 @@ class ReferenceBackend:
 
     def memory(self, net: Network, target: Target) -> Memory:
         """See Weighing; bytes as measured by benchmarks/memory.py."""
-        from salhw_reference.delays import delays, ring_bytes
+        from salhw_reference.delays import delays, ring_bytes, volley_bytes
         from salhw_reference.past import branches, horizons, longest_kept, ring
         from salhw_reference.program import LONGEST_TABLE, block_bytes
 
@@ -69,7 +69,8 @@ class ReferenceBackend:
         rest += of_static * static + of_plastic * plastic
         rings = [ring_bytes(net, p) * vectorised for p in net.projections]
         apart = [100 * neurons * (delays(p) - 1) for p in net.projections]
-        rest += block_bytes(net) * vectorised + sum(each[0] or each[1] for each in zip(rings, apart, strict=True))
+        rest += vectorised * (block_bytes(net) + sum(volley_bytes(net, p) for p in net.projections))
+        rest += sum(each[0] or each[1] for each in zip(rings, apart, strict=True))
         rest += 24 * neurons * len(net.traces) + 8 * sum(
             net.population(trace.population).size * AVERAGES[trace.window](trace.window, net.dt).length
             for trace in net.traces

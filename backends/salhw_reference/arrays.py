@@ -65,15 +65,15 @@ theta_plus."""
 PSP = record(
     kernel=np.int64, renews=np.int64, input=np.int64, decay=np.float64, ratio=np.float64, height=np.float64,
     lowest=np.float64, highest=np.float64, conducts=np.int64, reversal=np.float64, pre_first=np.int64,
-    pre_end=np.int64, post_first=np.int64, post_end=np.int64, spread=np.int64,
+    pre_end=np.int64, post_first=np.int64, post_end=np.int64, spread=np.int64, lasts=np.int64,
     utilisation=np.float64, recovery=np.float64, facilitation=np.float64,
 )  # fmt: skip
 """Of a projection: the kernel's code, 1 if a new PSP replaces the last one, the number of the named input that it goes
 into (-1: none), exp(-dt/tau_syn), dt/tau_syn, the height of
 a PSP of weight 1, the lowest and the highest weight that its rules allow, 1 if its synapses are conductances, with
-their reversal potential, the neurons at both ends, and how many steps its slowest synapse is later than its fastest. Of
-one with short-term plasticity (``utilisation`` > 0) U, and dt over the time constants of resources and of
-facilitation."""
+their reversal potential, the neurons at both ends, how many steps its slowest synapse is later than its fastest, and
+for how many steps PSPs last that end as they began (0: they do not). Of one with short-term plasticity (``utilisation``
+> 0) U, and dt over the time constants of resources and of facilitation."""
 
 RULE = record(
     form=np.int64, projection=np.int64, pairing=np.int64, update=np.int64, period=np.int64, first_synapse=np.int64,

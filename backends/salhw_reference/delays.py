@@ -7,12 +7,13 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from salhw.description.connectivity import Sparse
+from salhw.description.connectivity import Sparse, count
 from salhw.description.fields import IntArray
 from salhw.description.kinds import Kind
 from salhw.description.markers import marks
 from salhw.description.network import Network
 from salhw.description.parts import Projection
+from salhw_reference.past import lasting
 
 STEPS_PER_DELAY = 8  # of a ring at most; beyond that it takes far more memory than a projection per delay does
 
@@ -74,6 +75,14 @@ def ring_bytes(net: Network, p: Projection) -> int:
     if on_spike or renews or p.short_term is not None or not 0 < last - first < longest:
         return 0
     return (last - first + 1) * (8 * post + 16 * pre)
+
+
+def volley_bytes(net: Network, p: Projection) -> int:
+    """At most so many bytes an instance of the vectorised algorithm takes for the volleys of a projection and its parts
+    (volleys.py), which take no more than a number per synapse."""
+    post, pre, same = net.ends(p.name)
+    lasts = lasting(net, p)
+    return 8 * min((lasts + 1) * post * delays(p), count(p.weights, post, pre, same)) if lasts else 0
 
 
 def _pieces(net: Network, p: Projection) -> list[tuple[IntArray | None, Projection]]:

@@ -67,6 +67,14 @@ def horizons(net: Network) -> Iterator[tuple[int, str]]:
                 yield reach(w, net.dt), f"projections.{p.name}.{rule_name(p, number)}.{name}.tau"
 
 
+def lasting(net: Network, p: Projection) -> int:
+    """For how many steps each PSP of a projection lasts, if all end as they began: they do not decay or end sooner as
+    the next begins, and weights do not change on the spike; else 0."""
+    lasts = length(p.kernel, net.dt) or 0
+    replaced = p.kernel.superposition == "last" and _smallest_interval(net, p.pre) < lasts
+    return 0 if replaced or any(rule.update == "spike" for rule in p.plasticity) else lasts
+
+
 def ring(net: Network, longest: int) -> int:
     """How many past spikes are kept at most, as many as ``longest`` steps can have; a power of two."""
     spacing = 1 if only(net.stimuli, SpikeTimes) else min(period(p.neuron, net.dt) for p in net.populations)

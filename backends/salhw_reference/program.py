@@ -76,7 +76,7 @@ from salhw_reference.kinds import (
     steps,
 )
 from salhw_reference.looking import Sampled, looked_at, sampled
-from salhw_reference.past import branches, horizons, longest_kept, ring, rules_of, stretches
+from salhw_reference.past import branches, horizons, lasting, longest_kept, ring, rules_of, stretches
 
 FREES, ARRIVES, ENDS, EXPIRES, USES = 0, 1, 2, 3, 4  # what a head does
 ON_SPIKE, PERIODIC, RUN_END = 0, 1, 2  # updates
@@ -135,7 +135,7 @@ def _psp(net: Network, p: Projection, named: int) -> tuple[Any, ...]:
     short_term = (0.0, 0.0, 0.0) if p.short_term is None else SHORT_TERM[p.short_term](p.short_term, net.dt)
     about = PSPS[p.kernel].code, renews, named, np.exp(-ratio), ratio, p.kernel.height, *bounds, conducts, reversal
     fastest, slowest = delay_range(p, net.dt)
-    return *about, *ranges[p.pre], *ranges[p.post], slowest - fastest, *short_term
+    return *about, *ranges[p.pre], *ranges[p.post], slowest - fastest, lasting(net, p), *short_term
 
 
 def _projections(net: Network) -> dict[str, Any]:

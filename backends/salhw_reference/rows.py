@@ -14,6 +14,7 @@ from salhw_reference.jit import inlined
 from salhw_reference.kinds import ALPHA
 from salhw_reference.learning import add_current
 from salhw_reference.vectors import overlap, part_of_row
+from salhw_reference.volleys import clear_volleys
 
 AHEAD = 2  # rows between the one that is fetched and the one that is worked off
 DELIVERED_AHEAD = 4  # the same of rows that are delivered; a thread's part of a row takes as much less time
@@ -124,7 +125,7 @@ def deliver(net, state, vectors, row, dy, dx, rank):
     height = net.psp[p].height
     if first == end or (dy == 0.0 and dx == 0.0):  # one PSP may end as the next begins
         return
-    scale = dy * height * state.input_gain[p]
+    scale, inputs = dy * height * state.input_gain[p], vectors.input[row.at :]
     if net.psp[p].spread > 0:
         send(net, state, vectors, p, j, dy, state.now[0].time, 0, 0, rank)
     elif net.fading[0]:
@@ -133,15 +134,15 @@ def deliver(net, state, vectors, row, dy, dx, rank):
             add_current(state, p, net.post[k], state.weight[k] * gain * height, dy, dx)
     elif vectors.varied[0]:
         for k in range(np.uint64(first), np.uint64(end)):
-            vectors.input[net.post[k]] += scale * state.weight[k] * state.gain[k]
+            inputs[net.post[k]] += scale * state.weight[k] * state.gain[k]
     elif not vectors.dense[p]:
         for k in range(np.uint64(first), np.uint64(end)):
-            vectors.input[net.post[k]] += scale * state.weight[k]
+            inputs[net.post[k]] += scale * state.weight[k]
     else:
         middle = after_gap(net.post, first, end, j)
         for half in range(2):
             begin, stop = halves(first, middle, end, half)
-            add_weights(vectors.input, net.post, state.weight, begin, stop, scale)
+            add_weights(inputs, net.post, state.weight, begin, stop, scale)
 
 
 @inlined
@@ -170,14 +171,17 @@ def list_psps(net, state, vectors):
             if state.psp[p, j, 0] != 0.0 or state.psp[p, j, 1] != 0.0:
                 for rank in range(len(vectors.found)):
                     list_row(vectors, vectors.rows[rank], count, p, j, rank)
+                    vectors.rows[rank, count].at = 0
                 vectors.dy[count], vectors.dx[count] = state.psp[p, j, 0], state.psp[p, j, 1]
                 count += 1
     vectors.progress[0].changes = count
+    vectors.whole[:] = 0
 
 
 @inlined
 def clear_inputs(net, state, vectors, low, high):
     """Forget the inputs of the neurons low..high-1."""
+    clear_volleys(net, vectors, low, high)
     for n in range(low, high):
         vectors.input[n] = 0.0
     for p in range(len(net.psp)):

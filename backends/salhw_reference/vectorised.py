@@ -48,6 +48,7 @@ from salhw_reference.tables import row
 from salhw_reference.team import LINE, begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import fade, sample
 from salhw_reference.vectors import CLOSED, overlap
+from salhw_reference.volleys import ends_whole, expect, is_whole, place_of, take_volleys
 
 BITS = np.float32(2**23 / math.log(2.0))
 ONE = np.float32(127 * 2**23 + 4000)  # the bits of 1.0; the rest is 70 times what rounding in this file may take away
@@ -185,14 +186,12 @@ def gate_of(net, state, n):
 
 
 @inlined
-def note_change(net, state, vectors, t, p, n, place, dy, dx):
-    """Change a presynaptic state of a neuron of this thread's share at step t, and note by how much for all threads;
-    at one place, where a PSP ends as the next begins."""
-    state.psp[p, n, 0] += dy
-    state.psp[p, n, 1] += dx
+def note_change(net, vectors, t, p, n, place, dy, dx, onto):
+    """Note for all threads by how much a presynaptic state changes at step t; at one place, where a PSP ends as the
+    next begins outside volleys (``onto`` is 0)."""
     most, alpha = len(vectors.dy), net.psp[p].kernel == ALPHA
     earlier = vectors.listed[p, n] - t * most
-    if earlier < 0:
+    if earlier < 0 or onto > 0:
         vectors.listed[p, n] = t * most + place
     else:
         vectors.dy[place] = 0.0
@@ -207,15 +206,18 @@ def note_change(net, state, vectors, t, p, n, place, dy, dx):
 
 
 @inlined
-def act(net, state, vectors, t, action, index, step, n, place):
+def act(net, state, vectors, t, action, index, step, n, place, onto):
     """What a head does at step t with the spike of neuron n at ``step``, one of this thread's share; how a presynaptic
-    state changes goes to ``place``."""
+    state changes goes to ``place``, if that is not negative."""
     if action == FREES:
         if end_refractory(net, state, index, n, step):
             vectors.gate[n] = gate_of(net, state, n)
     elif action in (ARRIVES, ENDS):
         dy, dx = change_of_psp(net, state, action, index, step, n)
-        note_change(net, state, vectors, t, index, n, place, dy, dx)
+        state.psp[index, n, 0] += dy
+        state.psp[index, n, 1] += dx
+        if place >= 0:
+            note_change(net, vectors, t, index, n, place, dy, dx, onto)
     elif action == USES:
         use(net, state, index, SENT, step, n)
     else:
@@ -227,9 +229,10 @@ def look_back(net, state, vectors, t, low, high, rank):
     """Let all heads act on what is due at step t for the neurons low..high-1; how many presynaptic states of all
     neurons change. Each thread lists the rows of all, in one order, whoever they belong to."""
     place, end, rows, looked = 0, state.now[0].past_end, vectors.rows[rank], vectors.looked[rank]
-    for h in range(len(net.head)):
-        head, at = net.head[h], looked[h]
-        lists = np.int64(head.action in (ARRIVES, ENDS))
+    for h in range(len(net.head) - 1, -1, -1):  # PSPs end before others begin
+        head, at, before = net.head[h], looked[h], place
+        onto = place_of(vectors, head.index, t) if head.action == ARRIVES and is_whole(vectors, head.index, t) else 0
+        lists = np.int64(head.action == ARRIVES or (head.action == ENDS and not ends_whole(vectors, head.index, t)))
         while at < end:
             spike = state.past[at & net.ring[0]]
             if spike.step + head.lag > t:
@@ -238,11 +241,14 @@ def look_back(net, state, vectors, t, low, high, rank):
             if head.first <= n < head.end:
                 if lists:
                     list_row(vectors, rows, place, head.index, n, rank)
+                    rows[place].at = onto
                 if low <= n < high:
-                    act(net, state, vectors, t, head.action, head.index, spike.step, n, place)
+                    act(net, state, vectors, t, head.action, head.index, spike.step, n, place if lists else -1, onto)
                 place += lists
             at += 1
         looked[h] = at
+        if head.action == ARRIVES and rank == 0:
+            expect(vectors, head.index, t + 1, place - before)
     return place
 
 
@@ -372,6 +378,7 @@ def receive(net, state, vectors, t, low, high, rank):
         if delayed:
             resend(net, state, vectors, t, low, high, rank)
     deliver_changes(net, state, vectors, rank)
+    take_volleys(net, vectors, t, low, high)
     if delayed:
         receive_arrivals(net, state, vectors, t, low, high)
     if net.fading[0]:

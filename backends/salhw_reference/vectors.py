@@ -19,10 +19,13 @@ from salhw_reference.program import BLOCK, LEAST, ON_SPIKE
 from salhw_reference.rng import streams
 from salhw_reference.team import LINE, first_of_share, team
 
+MEMORY = 16  # steps by which it is told whether volleys are worth it
+SPARED = 2.0, 0.5  # neurons of a vector that take as long as a synapse of a row, and of a dense one
 CLOSED = -1e9  # added to the input of who cannot spike
 
-ROW = record(projection=np.int64, neuron=np.int64, first=np.int64, end=np.int64)
-"""A thread's part of a row: in which projection, of which neuron; the first of its synapses, and one past the last."""
+ROW = record(projection=np.int64, neuron=np.int64, first=np.int64, end=np.int64, at=np.int64)
+"""A thread's part of a row: in which projection, of which neuron; the first of its synapses, and one past the last; and
+where in ``input`` the neurons begin that a spike's row is added to."""
 
 PROGRESS = record(going=np.int64, changes=np.int64, spikes=np.int64)
 """Whether there is a next step now; how many presynaptic states change at its beginning; how many spikes the present
@@ -43,6 +46,11 @@ RING = record(arriving=np.int64, earlier=np.int64)
 """Of a projection with a delay per synapse: where its rings begin in ``arriving`` and in ``earlier``, (step, neuron)
 and (step, neuron, y or y and x) each."""
 
+VOLLEY = record(lasts=np.int64, fewest=np.int64, first=np.int64, width=np.int64, flag=np.int64, mask=np.int64)
+"""Of a projection: the steps from the beginning of PSPs to their end (0: it has no volleys, see volleys.py); how many
+spikes make one, by the step before; where in ``input`` a vector would begin that has neuron 0 in front, and how far
+that of the next step is from it; and where its flags begin in ``whole``, and which bits of a step tell the flag."""
+
 LINK = record(step=np.int64, next=np.int64)
 """Of a spike of a block: its step in it, and the entry of its neuron's next spike (-1: none)."""
 
@@ -52,7 +60,7 @@ class Vectors(NamedTuple):
     has a single row, and what ``common`` names has none. L: N, filled up to whole cache lines of any type."""
 
     random: npt.NDArray[np.uint32]  # (4, L) xoshiro128++ of each neuron
-    input: FloatArray  # (L,)
+    input: FloatArray  # (L,), and behind it what the volleys of the last steps gave, see volleys.py
     base: FloatArray  # (L,) bias and stimuli, less the logarithm of the refractory period in steps
     gate: npt.NDArray[np.float32]  # (L,) 0, or CLOSED while refractory
     drawn: npt.NDArray[np.uint32]  # (L,) this step's draw
@@ -68,6 +76,8 @@ class Vectors(NamedTuple):
     block: Records  # (1,) SO_FAR
     arriving: FloatArray  # what arrives at this step and the next ones, with weight and height: see arrivals.py
     earlier: FloatArray  # PSPs as they were at this step and the last ones, before they decayed
+    whole: IntArray  # 1: what arrives at a step is a volley, (step,) of each projection
+    recent: IntArray  # (P,) spikes that arrived in the last steps, by how long ago: MEMORY times their mean
     rise: FloatArray  # (R, 2) exp(t / tau) of this step, from the beginning of the epoch or the stretch that it is in
     risen: FloatArray  # (R, stretches, N) causal traces at the end of each stretch but the last, see row_sums.py
     fallen: FloatArray  # (R, stretches, N) sums of exp(-t / tau) over a neuron's spikes in each stretch
@@ -86,13 +96,14 @@ class Vectors(NamedTuple):
     rated: Records  # (R,) RATE
     kept: Records  # (R, 2) KEPT
     ring: Records  # (P,) RING
+    volley: Records  # (P,) VOLLEY
     dense: IntArray  # (P,) 1: rows have no gaps, but where a neuron leaves itself out
     cut: Indices  # (P, N, shares + 1) where the part of a row that goes to each share of the neurons begins
 
     @property
     def common(self) -> frozenset[str]:
         """What has no instance in front."""
-        return frozenset({"rated", "kept", "ring", "dense", "cut"})
+        return frozenset({"rated", "kept", "ring", "volley", "dense", "cut"})
 
 
 @inlined
@@ -117,12 +128,13 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
     dense = np.array([_is_dense(net.out[p], net.post) for p in range(len(net.psp))], np.int64)
     kept, traces = _kept(net, dense)
     ring, arriving, earlier = _rings(net)
+    volley, used, flags = _volleys(net, dense)
     blocks = n if traces else 0
     rules, stretches = len(net.rule), int(np.max(net.rule["stretches"], initial=0))
     spikes = blocks + int(np.sum(np.ceil(BLOCK / net.refractory))) if blocks else 0
     return Vectors(
         random=random,
-        input=aligned((batch, long)),
+        input=aligned((batch, used)),
         base=aligned((batch, long)),
         gate=aligned((batch, long), dtype=np.float32),
         drawn=aligned((batch, long), dtype=np.uint32),
@@ -138,6 +150,8 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         block=records([(0, 0)] * batch, SO_FAR, (batch, 1)),
         arriving=np.zeros((batch, arriving)),
         earlier=np.zeros((batch, earlier)),
+        whole=np.zeros((batch, flags), np.int64),
+        recent=np.zeros((batch, len(net.psp)), np.int64),
         rise=np.ones((batch, rules, 2)),
         risen=np.zeros((batch, rules, stretches, n)),
         fallen=np.zeros((batch, rules, stretches, n)),
@@ -151,6 +165,7 @@ def vectors_at_rest(net: NetworkArrays, seed: int, ids: Sequence[int], *, varied
         rated=records([(0, 0, 0, 0.0, 0.0)] * rules, RATE),
         kept=kept,
         ring=ring,
+        volley=volley,
         dense=dense,
         **of_team(net, batch, 1),
     )
@@ -257,6 +272,23 @@ def _rings(net: NetworkArrays) -> tuple[Records, int, int]:
     begins = [np.concatenate([np.zeros(1, np.int64), ends]) for ends in (arriving, earlier)]
     rows = list(zip(*(begin[:-1].tolist() for begin in begins), strict=True))
     return records(rows, RING), int(begins[0][-1]), int(begins[1][-1])
+
+
+def _volleys(net: NetworkArrays, dense: IntArray) -> tuple[Records, int, int]:
+    """Each projection's volleys, and the sizes of ``input`` and ``whole`` with them. Cache lines of vectors are those
+    of the neurons, so that no two threads write to one."""
+    rows, used, flags = [], -(-len(net.kind) // LINE) * LINE, 0
+    for psp, out, alike in zip(net.psp, net.out, dense, strict=True):
+        lasts, synapses = int(psp["lasts"]), int(out[-1] - out[0])
+        before, width = psp["post_first"] // 8 * 8, -(-psp["post_end"] // 8) * 8 - psp["post_first"] // 8 * 8
+        if net.fading[0] or psp["spread"] > 0 or synapses < (lasts + 1) * width:
+            lasts = 0
+        fewest = int(MEMORY * width * (psp["pre_end"] - psp["pre_first"]) / (SPARED[alike] * synapses)) if lasts else 0
+        mask = (1 << (lasts + 1).bit_length()) - 1  # from when PSPs end to the next step there are two steps more
+        rows.append((lasts, fewest, used - before, width, flags, mask))
+        if lasts:
+            used, flags = used + (lasts + 1) * width, flags + mask + 1
+    return records(rows, VOLLEY), int(used), flags
 
 
 def _is_dense(ends: IntArray, partners: npt.NDArray[np.uint32]) -> bool:
