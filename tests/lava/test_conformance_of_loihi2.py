@@ -14,8 +14,8 @@ from salhw_lava import backend
 ELSEWHERE = ("sal-conserves-the-sum", "ideal-is-ideal", "networks-of-five")
 """The first is held by test_sal_on_loihi: the floating-point model's sum to rounding, the fixed-point model's as a
 random walk without drift, of the size of rounding. Nothing varies here, so that the ideal target is the floating-point
-model, whose weights test_lowering finds unrounded and whose neurons all other checks take for alike. The law of five
-neurons is that of two, of which ``pair-stdd`` and ``state-distribution`` are."""
+model, whose weights test_lowering finds unrounded and whose neurons all other checks take for alike. Five neurons add
+PSPs of several neurons to the law of two, which ``pair-stdd`` shows; test_replay_on_loihi has both."""
 QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *REPLAYED, *ELSEWHERE)]
 ONCE = ("reference-phase", "pair-stdd", *SESSIONS)
 """What the fixed-point model shows for both: a phase is the host's, whatever a model computes with, and synapses join

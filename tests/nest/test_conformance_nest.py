@@ -13,7 +13,7 @@ from salhw.conformance import catalogue, parametrize, run
 LONG = ("networks-of-five", *REPLAYED)
 ELSEWHERE = ("ideal-is-ideal", "adex-steps")
 """Nothing varies on NEST, so that the ideal target is the target itself, whose neurons all other checks take for alike;
-test_adex_on_nest holds each spike and membrane to what is declared of AdEx neurons, longer and with writes."""
+test_adex_on_nest holds each spike and membrane to what is declared of AdEx neurons, with synapses and writes."""
 COUNTED = ("transfer-function", "poisson-rate", "state-distribution", "pair-stdd")
 QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *LONG, *COUNTED, *ELSEWHERE)]
 NEST = salhw.target("nest")
