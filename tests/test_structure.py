@@ -125,6 +125,12 @@ def public(tree: ast.Module) -> set[str]:
     return {item for names in lists for item in ast.literal_eval(names)}
 
 
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """pytest imports them by their names alone, and collects nothing where two folders have one of the same name."""
+    names = [path.stem for path in (ROOT / "tests").glob("*/*.py") if path.stem != "conftest"]
+    assert [name for name in {*names} if names.count(name) > 1] == []
+
+
 def test_files_can_be_read_in_a_sitting() -> None:
     long = {name: n for name, p in FILES.items() if (n := len(p.read_text().splitlines())) > 450}
     assert long == {}

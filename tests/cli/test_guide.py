@@ -12,6 +12,7 @@ import pytest
 from documents import FENCE, PICTURE, with_real_output
 from matplotlib import pyplot
 from matplotlib.testing.compare import compare_images
+from pictures import undrawn
 
 from salhw.description.fields import _positional
 from salhw.description.kinds import Kind
@@ -29,9 +30,10 @@ SHORT = [f for name, f in inspect.getmembers(constructors, inspect.isfunction)
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """The guide with what its code prints now, and the folder with what it wrote."""
+    """The guide with what its code prints now, and the folder with what it wrote. The pictures of a comparison's page,
+    which tests/comparison looks at, are left out."""
     folder = tmp_path_factory.mktemp("guide")
-    with contextlib.chdir(folder):
+    with contextlib.chdir(folder), undrawn():
         shown = with_real_output(DOCS / "guide.md")
     pyplot.close("all")  # what a reader would look at
     return shown, folder

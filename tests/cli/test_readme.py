@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-from documents import FENCE
+from documents import FENCE, printed
 
 import salhw
 from salhw import targets
@@ -30,8 +28,7 @@ def test_the_example_prints_what_it_shows() -> None:
     shown = re.search(r"^prints\n\n```\n(.*?)^```$", README, re.S | re.M)
     assert shown
     assert len(example.splitlines()) <= 15
-    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True)
-    assert done.stdout == shown[1]
+    assert printed(example, ROOT / "README.md", {"__name__": "__main__"}) == shown[1]
 
 
 def test_it_begins_with_one_file_on_every_target() -> None:

@@ -29,7 +29,9 @@ PIXEL = {"rates.png": ("Rates <of> neurons", b"\x89PNG")}
 
 
 def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["compare", *map(str, arguments)])
+    """The command, whose pictures ``compared`` draws."""
+    with undrawn():
+        return CliRunner().invoke(app, ["compare", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -74,8 +76,7 @@ def test_the_table_the_files_and_the_status(some: None, tmp_path: Path, monkeypa
 
 def test_json_is_one_document_and_a_broken_target_status_1(some: None, tmp_path: Path) -> None:
     options = ("--duration", 400, "--instances", 2, "--out", tmp_path, "--json", "--margin", "rate=0.5", "--seed", 3)
-    with undrawn():
-        result = invoke("pair", "--targets", "plain,broken", *options)
+    result = invoke("pair", "--targets", "plain,broken", *options)
     document = json.loads(result.stdout)
     assert result.exit_code == 1
     assert document["version"] == 1
@@ -110,8 +111,7 @@ def test_wrong_usage_is_status_2_and_leaves_nothing(
 def test_narrow_terminals_show_one_cell_a_line(some: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "44")
     options = ("--targets", "plain,gone", "--duration", 400, "--instances", 2, "--out", tmp_path)
-    with undrawn():
-        lines = invoke("pair", *options).stdout.splitlines()
+    lines = invoke("pair", *options).stdout.splitlines()
     assert max(len(line) for line in lines if str(tmp_path) not in line) <= 44
     assert any(line.strip().startswith("verdict: undecided") for line in lines)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from comparison_examples import Broken, Elsewhere, Gone, Narrow, Strong, installed, pair, ran
+from pictures import undrawn
 from scipy import stats
 
 import salhw
@@ -100,7 +101,7 @@ def test_every_target_has_its_outcome_and_nothing_is_lost(monkeypatch: pytest.Mo
     seen: list[float] = []
     backends = [Elsewhere("plain"), Gone("gone"), Narrow("narrow"), Broken("broken"), Strong("strong")]
     net = builder("sampling")(size=3, seed=2)
-    with installed(monkeypatch, *backends):
+    with installed(monkeypatch, *backends), undrawn():
         result = salhw.compare(net, duration=1600.0, fit=False, out=tmp_path, progress=seen.append)
     assert [o.target for o in result.outcomes] == ["plain", "gone", "narrow", "broken", "strong"]
     assert [o.verdict for o in result.outcomes][1:4] == ["unavailable", "refused", "failed"]

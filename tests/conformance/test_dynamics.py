@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from long_checks import AGREE
 from mutants_dynamics import MUTANTS, Mutant
 from one_algorithm import target
 
@@ -29,9 +30,6 @@ ELSEWHERE = {"adex-steps", "short-term-strengths", "spikes-after-spikes"}
 """Whose mutants are those of test_adex_steps, test_short_term_strengths and test_mutation_score."""
 PHASES = {"reference-phase"}
 """Checks of what a host does for the reference, too: they catch wrong hosts there."""
-AGREE = {"networks-of-five", "pair-stdd", "sal-converges", "sal-converges-one-sided", "state-distribution"}
-"""Longer checks, of the states of networks, of spike-timing differences and of SAL's drift. test_whole_suite runs them,
-vectorised; tests/science/test_algorithms_agree.py holds that those of the other two are the same."""
 
 
 @pytest.mark.parametrize("algorithm", ["event-driven", "vectorised"])

@@ -85,8 +85,10 @@ def test_the_reference_itself_is_not_caught() -> None:
     [
         ("time_driven.run: `samples[b]` as `samples[0]`", {"membrane", "trace"}),
         ("time_driven.look_ahead: `state.due[k] == NEVER` as `state.due[k] != NEVER`", {"occupancy"}),
-        ("history is reset where runs join", {"trace", "held"}),
-        ("a written bias reaches the next place", {"membrane", "trace", "threshold"}),
+        pytest.param("history is reset where runs join", {"trace", "held"}, marks=pytest.mark.slow),
+        pytest.param(
+            "a written bias reaches the next place", {"membrane", "trace", "threshold"}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_mutant_is_caught(name: str, kinds: set[str]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from documents import FENCE
-from long_checks import CONVERGES
+from long_checks import CONVERGES, REPLAYED
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "plugin_example"
@@ -31,13 +31,24 @@ from salhw.conformance import catalogue, parametrize  # noqa: E402
 from salhw.conformance.accuracy import ACCURACY  # noqa: E402
 
 
-@parametrize(salhw_plain.backend, checks=[name for name in catalogue("quick") if name not in CONVERGES])
+@pytest.fixture
+def _few_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random networks: four of twelve, and those beside them. test_whole_suite says what these catch."""
+    monkeypatch.setattr("salhw.conformance.replay.surveying.NETWORKS", 4)
+    monkeypatch.setattr("salhw.conformance.replay.surveying.CANDIDATES", 0)
+
+
+LONG = (*CONVERGES, "replay-coverage", "ideal-is-ideal")
+
+
+@pytest.mark.usefixtures("_few_networks")
+@parametrize(salhw_plain.backend, checks=[name for name in catalogue("quick") if name not in LONG])
 def test_conformance(check) -> None:  # type: ignore[no-untyped-def]
     check()
 
 
-@pytest.mark.slow
-@parametrize(salhw_plain.backend, checks=CONVERGES)
+@pytest.mark.slow  # with a seed of their own, as the few networks above are kept by theirs
+@parametrize(salhw_plain.backend, checks=[*CONVERGES, *REPLAYED, "ideal-is-ideal"], seed=1)
 def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]
     check()
 

@@ -39,7 +39,7 @@ def worker_of(session: Any) -> Worker:
     return found.worker
 
 
-@pytest.fixture(params=["nest", "loihi2"])
+@pytest.fixture
 def executable(request: pytest.FixtureRequest) -> salhw.Executable:
     return salhw.compile(PAIR, request.param)
 
@@ -49,8 +49,13 @@ def works(executable: salhw.Executable) -> bool:
         return int(session.run(200.0).counts["a"].sum()) > 0
 
 
-@pytest.mark.parametrize("who", ["worker", "supervisor", "keeper"])
+@pytest.mark.parametrize(
+    ("executable", "who"),
+    [("nest", "worker"), *(("loihi2", who) for who in ("worker", "supervisor", "keeper"))],
+    indirect=["executable"],
+)
 def test_killed_during_a_run(executable: salhw.Executable, who: str) -> None:
+    """What becomes of all five processes whoever is killed shows in those that have children of their own."""
     with executable.open(seed=1) as session:
         session.run(20.0)
         worker = worker_of(session)
@@ -90,6 +95,7 @@ def _maps(pid: int, name: str) -> bool:
         return False
 
 
+@pytest.mark.parametrize("executable", ["nest"], indirect=True)
 def test_a_folder_that_vanished_between_two_sessions(executable: salhw.Executable) -> None:
     """Somebody tidied temporary files up: the worker that waits in one for the next session is replaced."""
     with executable.open(seed=1) as session:

@@ -1,4 +1,7 @@
-"""What goes wrong in Lava costs the call: one clear error within 10 s, nothing left, and the next call works."""
+"""What goes wrong in Lava costs the call: one clear error within 10 s, nothing left, and the next call works.
+
+tests/faults/test_workers.py kills the worker itself, and who looks after it.
+"""
 
 from __future__ import annotations
 
@@ -103,24 +106,6 @@ def test_a_lava_process_that_is_killed(worker: Worker, mark: str) -> None:
             broken.run(1e6)
         assert time.monotonic() - start < AT_MOST
     assert left_after(mark, before, mine) == []
-    assert works()
-
-
-def test_a_worker_that_is_killed_during_a_run(worker: Worker, mark: str) -> None:
-    before = shared_memory()
-    with opened() as lost:
-        lost.run(20.0)
-        pid = worker.pid
-        assert pid is not None
-        threading.Timer(0.3, lambda: os.kill(pid, signal.SIGKILL)).start()
-        start = time.monotonic()
-        with pytest.raises(BackendError) as caught:
-            lost.run(1e6)
-        assert time.monotonic() - start < AT_MOST
-        assert caught.value.diagnostics[0].code == "SAL604"
-        with pytest.raises(BackendError, match="SAL604"):  # a new worker knows nothing of it
-            lost.run(20.0)
-    assert left_after(mark, before, marked(mark)) == []
     assert works()
 
 

@@ -1,4 +1,4 @@
-"""SAL as an on-chip learning rule: the gap closes in both models; the fixed-point sum wanders as far as theory says."""
+"""SAL as an on-chip learning rule: the gap closes; the sum stays, or wanders in fixed point as far as theory says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scipy import stats
 
 import salhw
 from salhw import SAL, Target
+from salhw.description.fields import FloatArray
 from salhw_lava import backend
 from salhw_lava.arithmetic import arithmetic
 from salhw_lava.rules import code_for, wanted_changes
@@ -24,20 +25,28 @@ def test_theory_of_the_rounding() -> None:
     assert np.mean((rounded - change) ** 2) == pytest.approx(np.mean(change % 1.0 * (1 - change % 1.0)), rel=0.01)
 
 
-@pytest.mark.parametrize("target", MODELS.values(), ids=MODELS)
-def test_the_gap_of_24_pairs_closes(target: Target) -> None:
-    """From .75, of which .05 are left. The gap of a pair then scatters by some .17 to .25, so its mean over 24 pairs by
-    .035 to .05: it is beyond .2 in one of a thousand cases at most. In floating point the sum is conserved to
-    rounding."""
+def learned(target: Target, steps: int) -> tuple[FloatArray, FloatArray]:
+    """Both weights of each pair, (pair,), which begin .75 apart."""
     net = pairs(PAIRS, weights=(1.125, 0.375))
     with salhw.compile(net, in_process(target), plugin=backend).open(seed=11) as session:
-        session.run(float(STEPS))
-        w = session.get("projections.p.weights")[0]
-    gap, total = w[:PAIRS] - w[PAIRS:], w[:PAIRS] + w[PAIRS:]
-    assert abs(gap.mean()) < 0.2
-    assert gap.std() < 0.5
-    if target.weight_bits is None:
-        assert np.abs(total - 1.5).max() < 1e-9
+        session.run(float(steps))
+        one, other = np.split(session.get("projections.p.weights")[0], 2)
+    return one, other
+
+
+@pytest.mark.parametrize("name", ["fixed", pytest.param("floating", marks=pytest.mark.slow)])
+def test_the_gap_of_24_pairs_closes(name: str) -> None:
+    """Of the .75 .05 are left. The gap of a pair then scatters by some .17 to .25, so its mean over 24 pairs by .035 to
+    .05: it is beyond .2 in one of a thousand cases at most."""
+    one, other = learned(MODELS[name], STEPS)
+    assert abs((one - other).mean()) < 0.2
+    assert (one - other).std() < 0.5
+
+
+def test_in_floating_point_the_sum_is_conserved_to_rounding() -> None:
+    one, other = learned(MODELS["floating"], 1500)
+    assert (one - other).mean() < 0.6, "they learn"
+    assert np.abs(one + other - 1.5).max() < 1e-9
 
 
 def test_the_fixed_point_sum_is_a_random_walk_of_the_size_of_rounding() -> None:

@@ -1,6 +1,6 @@
 """The target nest under the suite. The long checks are marked slow (test_learning has the like of two in seconds);
 ``salhw conformance nest`` runs them, too. Those that count millions of spikes to resolve declared margins of 1 and 2 %
-are held to 3 or 4 % otherwise, for which a quarter to a sixteenth is enough."""
+are held to 3 to 5 % otherwise, for which a quarter to a sixteenth is enough."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import salhw
 from salhw.conformance import catalogue, parametrize, run
 
 LONG = ("networks-of-five", *REPLAYED)
+ELSEWHERE = ("ideal-is-ideal", "adex-steps")
+"""Nothing varies on NEST, so that the ideal target is the target itself, whose neurons all other checks take for alike;
+test_adex_on_nest holds each spike and membrane to what is declared of AdEx neurons, with synapses and writes."""
 COUNTED = ("transfer-function", "poisson-rate", "state-distribution", "pair-stdd")
-QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *LONG, *COUNTED)]
+QUICK = [name for name in catalogue("quick") if name not in (*CONVERGES, *LONG, *COUNTED, *ELSEWHERE)]
 NEST = salhw.target("nest")
 COARSER = NEST.replace(
     accuracy=NEST.accuracy
-    | {"rate": 0.04, "poisson_rate": 0.04, "state_total_variation": 0.03, "stdd_total_variation": 0.04}
+    | {"rate": 0.05, "poisson_rate": 0.04, "state_total_variation": 0.03, "stdd_total_variation": 0.04}
 )
 
 
@@ -37,8 +40,8 @@ def test_rates_as_declared(check) -> None:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.slow  # half a minute, of networks that are built anew
-@parametrize("nest", checks=LONG)
-def test_random_networks(check) -> None:  # type: ignore[no-untyped-def]
+@parametrize("nest", checks=(*LONG, *ELSEWHERE))
+def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]
     check()
 
 

@@ -225,17 +225,6 @@ def test_an_error_of_nest_reaches_the_user() -> None:
         session.run(10.0)  # the call is lost, the session is not
 
 
-def test_a_session_whose_process_died_says_so() -> None:
-    executable = salhw.compile(pair((1.0, 0.5)), "nest")
-    with executable.open() as session:
-        session.run(10.0)
-        session.engine.process.lease.worker.close()
-        with pytest.raises(salhw.BackendError, match="SAL604 session"):
-            session.run(10.0)
-    with executable.open() as session:
-        assert session.run(10.0).duration == 10.0
-
-
 def test_without_nest_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(salhw_nest, "PACKAGES", {"PyNN": "pyNN", "nest-simulator": "no_such_module"})
     executable = salhw.compile(pair((1.0, 0.5)), "nest")

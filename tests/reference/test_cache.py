@@ -1,4 +1,4 @@
-"""Machine code that an earlier process has compiled is loaded without what compiles it."""
+"""Machine code that an earlier process has compiled is loaded without what compiles it; results are the same bits."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ from salhw import (
     TriangularWindow,
     Weights,
 )
+from salhw_networks.pairs.network import network as pair
 
 NET = recurrent(
     [SAL(learning_rate=0.01, update="every 50 ms")], probes=[StateOccupancy("a"), Weights("p", every=100.0)]
@@ -140,18 +141,6 @@ def test_seeds_and_ids_give_different_noise() -> None:
     assert spikes(seed=1) == spikes(seed=1)
     assert spikes(seed=1) != spikes(seed=2)
     assert spikes(seed=1, instances=[0]) != spikes(seed=1, instances=[1])
-
-
-def test_the_same_bits_in_another_process() -> None:
-    code = (
-        "import sys; sys.path.insert(0, 'tests/reference')\n"
-        "from test_session import NET, session\n"
-        "with session(NET, 'event-driven', seed=3, instances=2) as s: print(s.run(500.0).spikes['a'].time.sum().hex())"
-    )
-    root = Path(__file__).parents[2]
-    there = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
-    with session(NET, "event-driven", seed=3, instances=2) as s:
-        assert there.strip() == s.run(500.0).spikes["a"].time.sum().hex()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -299,11 +288,8 @@ def test_the_algorithms_run_as_plain_python(tmp_path: Path) -> None:
         "import numpy as np, sys, salhw; from salhw_networks.pairs.network import network\n"
         "r = salhw.run(network(), duration=400.0, seed=3); np.save(sys.argv[1], r.spikes['neurons'].time)"
     )
-    found = []
-    for k, off in enumerate(("0", "1")):
-        file = tmp_path / f"{k}.npy"
-        command = [sys.executable, "-W", "ignore", "-c", program, str(file)]
-        subprocess.run(command, check=True, env={**os.environ, "NUMBA_DISABLE_JIT": off})
-        found.append(np.load(file))
-    assert len(found[0]) > 10
-    assert np.array_equal(*found)
+    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "plain.npy")]
+    subprocess.run(command, check=True, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
+    compiled = salhw.run(pair(), duration=400.0, seed=3).spikes["neurons"].time
+    assert len(compiled) > 10
+    assert np.array_equal(np.load(tmp_path / "plain.npy"), compiled)

@@ -2,8 +2,10 @@
 
 Time-driven and vectorised against event-driven: different random numbers, so two one-sided tests (TOST, Welch) whether
 the means over 64 instances each are equal within a stated margin; "equal" is concluded at level 1e-3, and the power if
-they are truly equal is computed from the standard error and must exceed .99. Tabulated against general event-driven:
-the same random numbers, so the same bits.
+they are truly equal is computed from the standard error and must exceed .99. Half of the time has 1.41 times the
+standard error, which as an estimate scatters by 6 % with 64 instances, so that with 1.6 times the margin no power is
+lost; margins as they are said below are slow tests. Tabulated against general event-driven: the same random numbers, so
+the same bits.
 """
 
 from __future__ import annotations
@@ -21,6 +23,11 @@ from salhw_networks.pairs.network import network as pair
 from salhw_networks.sampling.network import network as sampling
 
 LEVEL, POWER, INSTANCES = 1e-3, 0.99, 64
+
+each_size = pytest.mark.parametrize(
+    ("share", "wider"), [(0.5, 1.6), pytest.param(1.0, 1.0, marks=pytest.mark.slow)], ids=["half", "whole"]
+)
+"""The share of the time that the margins are for, and how many times as wide they are."""
 
 
 def tost(first, second, margin):
@@ -49,13 +56,13 @@ def test_the_equivalence_test_keeps_its_level():
 
 
 @cache
-def pair_statistics(algorithm, discretisation, seed):
+def pair_statistics(algorithm, discretisation, seed, share):
     """Per instance: spikes per step, pairs per step in seven bins of lag, SAL's weight change per step; W = 1, -.4."""
     net = pair(weights=(1.0, -0.4), bias=(-0.5, 0.3), dt=1.0, learning_rate=1.0, update="run end")
     (population,) = net.populations
     neuron = population.neuron.replace(discretisation=discretisation)
     net = net.replace(populations=(population.replace(neuron=neuron),))
-    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 140_000.0
+    target, duration = salhw.target("reference").with_options(algorithm=algorithm), share * 140_000.0
     start = np.array([[0.0, 1.0], [-0.4, 0.0]])
     with salhw.compile(net, target).open(instances=INSTANCES, seed=seed) as session:
         session.run(500.0)
@@ -70,35 +77,38 @@ def pair_statistics(algorithm, discretisation, seed):
     return recording.counts["neurons"] / duration, np.array(bins), change
 
 
+@each_size
 @pytest.mark.parametrize("discretisation", ["logistic", "exact"])
 @pytest.mark.parametrize("stepwise", ["time-driven", "vectorised"])
-def test_pairs_are_equivalent_to_event_driven_ones(stepwise, discretisation):
+def test_pairs_are_equivalent_to_event_driven_ones(stepwise, discretisation, share, wider):
     """Margins: rates 1 %, each of seven bins of the STDD 4 % (the first, in which counts scatter most, 5 %,
     coincidences 10 %), SAL's drift 4 %. Power in 140 s: above .994 (asserted above .99); the next test shows what the
     margins exclude."""
-    rates, bins, drift = pair_statistics("event-driven", discretisation, 1)
-    rates_2, bins_2, drift_2 = pair_statistics(stepwise, discretisation, 2)
+    rates, bins, drift = pair_statistics("event-driven", discretisation, 1, share)
+    rates_2, bins_2, drift_2 = pair_statistics(stepwise, discretisation, 2, share)
     for k in range(2):
-        assert_equivalent(rates[:, k], rates_2[:, k], 0.01 * rates[:, k].mean())
-    for k, share in enumerate((0.05, 0.04, 0.04, 0.10, 0.04, 0.04, 0.04)):
-        assert_equivalent(bins[:, k], bins_2[:, k], share * bins[:, k].mean())
-    assert_equivalent(drift, drift_2, 0.04 * abs(drift.mean()))
+        assert_equivalent(rates[:, k], rates_2[:, k], wider * 0.01 * rates[:, k].mean())
+    for k, margin in enumerate((0.05, 0.04, 0.04, 0.10, 0.04, 0.04, 0.04)):
+        assert_equivalent(bins[:, k], bins_2[:, k], wider * margin * bins[:, k].mean())
+    assert_equivalent(drift, drift_2, wider * 0.04 * abs(drift.mean()))
 
 
-def test_what_differs_is_not_called_equivalent():
-    """The other discretisation (rates 2.5 and 3.5 % apart, drift 7.5 %) must not be found equivalent: p above .999."""
-    rates, _, drift = pair_statistics("event-driven", "logistic", 1)
-    rates_2, _, drift_2 = pair_statistics("time-driven", "exact", 2)
+@each_size
+def test_what_differs_is_not_called_equivalent(share, wider):
+    """The other discretisation (rates 2.5 and 3.5 % apart, drift 7.5 %) must not be found equivalent: p above .999 of
+    the rates, and above .9 of the drift, which is not much above the wider margin of 6.4 %."""
+    rates, _, drift = pair_statistics("event-driven", "logistic", 1, share)
+    rates_2, _, drift_2 = pair_statistics("time-driven", "exact", 2, share)
     for k in range(2):
-        assert tost(rates[:, k], rates_2[:, k], 0.01 * rates[:, k].mean())[0] > 0.999
-    assert tost(drift, drift_2, 0.04 * abs(drift.mean()))[0] > 0.999
+        assert tost(rates[:, k], rates_2[:, k], wider * 0.01 * rates[:, k].mean())[0] > 0.999
+    assert tost(drift, drift_2, wider * 0.04 * abs(drift.mean()))[0] > 0.9
 
 
 @cache
-def network_statistics(algorithm, seed):
+def network_statistics(algorithm, seed, share):
     """Per instance: rates, occupancy of the states, weight changes of both rules per ms, in a 7-neuron network."""
     net = sampling(seed=1, noise=0.3, sal_rate=1e-3, wake_sleep_rate=1e-3)
-    target, duration = salhw.target("reference").with_options(algorithm=algorithm), 80_000.0
+    target, duration = salhw.target("reference").with_options(algorithm=algorithm), share * 80_000.0
     start = net.projections[0].weights.values
     with salhw.compile(net, target).open(instances=INSTANCES, seed=seed) as session:
         recording = session.run(duration)
@@ -107,18 +117,19 @@ def network_statistics(algorithm, seed):
     return recording.counts["neurons"] / duration, recording.state_occupancy["neurons"].values, change[:, off]
 
 
+@each_size
 @pytest.mark.parametrize("stepwise", ["time-driven", "vectorised"])
-def test_networks_are_equivalent_to_event_driven_ones(stepwise):
+def test_networks_are_equivalent_to_event_driven_ones(stepwise, share, wider):
     """Seven neurons, WakeSleep and SAL: margins 2.5 % of each rate, .002 on the share of time of each of 128 states (of
     .09 at most), 3 % of the root mean square weight change on each of 42 synapses. Power above .994, in 80 s."""
-    rates, states, change = network_statistics("event-driven", 1)
-    rates_2, states_2, change_2 = network_statistics(stepwise, 2)
+    rates, states, change = network_statistics("event-driven", 1, share)
+    rates_2, states_2, change_2 = network_statistics(stepwise, 2, share)
     for k in range(7):
-        assert_equivalent(rates[:, k], rates_2[:, k], 0.025 * rates[:, k].mean())
+        assert_equivalent(rates[:, k], rates_2[:, k], wider * 0.025 * rates[:, k].mean())
     for k in range(128):
-        assert_equivalent(states[:, k], states_2[:, k], 0.002)
+        assert_equivalent(states[:, k], states_2[:, k], wider * 0.002)
     for k in range(42):
-        assert_equivalent(change[:, k], change_2[:, k], 0.03 * np.sqrt(np.mean(change**2)))
+        assert_equivalent(change[:, k], change_2[:, k], wider * 0.03 * np.sqrt(np.mean(change**2)))
 
 
 # ---------------------------------------------------------------- the table against the general algorithm

@@ -7,7 +7,7 @@ import pytest
 import salhw
 from salhw.conformance import run
 
-# In this Python the suite runs the same check on the same targets elsewhere: test_whole_suite, test_conformance_nest,
+# In this Python the suite runs the same check on the same targets elsewhere: test_engineering, test_conformance_nest,
 # test_conformance_brainscales2; and test_conformance_of_loihi2 in one process, as Lava's runtime takes half a second to
 # start for each of 65 networks, and is held to the same elsewhere (test_trajectories).
 HELD = ("reference", "nest", "brainscales2", "loihi2")

@@ -68,7 +68,7 @@ def same(a: Any, b: Any) -> bool:
     return struct.pack("d", a) == struct.pack("d", b) if isinstance(a, float) else bool(a == b)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=values)
 def test_data_goes_there_and_comes_back(here: Worker, value: Any) -> None:
     assert same(here.call("far:echo", value, limit=20.0), value)
