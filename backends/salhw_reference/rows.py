@@ -146,28 +146,17 @@ def deliver(net, state, vectors, row, dy, dx, rank):
 
 
 @inlined
-def fetch_delivered(net, state, vectors, rank, first, end):
-    """Fetch the rows first..end-1 of those that are listed to be delivered to a thread's share."""
-    for e in range(first, end):
-        row = vectors.rows[rank, e]
-        if net.psp[row.projection].spread > 0:
-            fetch(net.place, state.weight, 0, row.first, row.end, False)
-        else:
-            fetch(net.post, state.weight, 0, row.first, row.end, vectors.dense[row.projection])
-
-
-@inlined
-def ahead_of_delivery(vectors):
-    """How many rows are fetched before the first is delivered."""
-    return DELIVERED_AHEAD * len(vectors.found)
-
-
-@inlined
 def deliver_changes(net, state, vectors, rank):
     """What arrives and ends at this step, for a thread's share."""
-    rows, count, ahead = vectors.rows[rank], vectors.progress[0].changes, ahead_of_delivery(vectors)
+    rows, count = vectors.rows[rank], vectors.progress[0].changes
+    ahead = DELIVERED_AHEAD * len(vectors.found)
     for e in range(count):
-        fetch_delivered(net, state, vectors, rank, e + ahead, min(e + ahead + 1, count))
+        if e + ahead < count:
+            later = rows[e + ahead]
+            if net.psp[later.projection].spread > 0:
+                fetch(net.place, state.weight, 0, later.first, later.end, False)
+            else:
+                fetch(net.post, state.weight, 0, later.first, later.end, vectors.dense[later.projection])
         dx = vectors.dx[e] if net.psp[rows[e].projection].kernel == ALPHA else 0.0
         deliver(net, state, vectors, rows[e], vectors.dy[e], dx, rank)
 

@@ -43,7 +43,7 @@ from salhw_reference.row_learning import (
     learn_in_rows,
 )
 from salhw_reference.row_updates import is_due, update_weights
-from salhw_reference.rows import ahead_of_delivery, clear_inputs, deliver_changes, fetch_delivered, list_psps, list_row
+from salhw_reference.rows import clear_inputs, deliver_changes, list_psps, list_row
 from salhw_reference.tables import row
 from salhw_reference.team import LINE, begin_work, go_on, holds_together, join, last_to_meet, share_of
 from salhw_reference.time_driven import fade, sample
@@ -350,7 +350,6 @@ def follow_spikes(net, state, vectors, t, low, high, rank):
             note_spike(net, state, t, n)
             vectors.gate[n] = gate_of(net, state, n)
     changes = look_back(net, state, vectors, t + 1, low, high, rank)
-    fetch_delivered(net, state, vectors, rank, 0, min(ahead_of_delivery(vectors), changes))
     if len(net.place) > 0:
         remember_psps(net, state, vectors, t + 1, low, high)
     return changes
