@@ -19,7 +19,7 @@ from salhw_reference.program import BLOCK, LEAST, ON_SPIKE
 from salhw_reference.rng import streams
 from salhw_reference.team import LINE, first_of_share, team
 
-MEMORY = 16  # steps by which it is told whether volleys are worth it
+MEMORY = 16  # steps whose mean tells whether volleys are worth it
 SPARED = 2.0, 0.5  # neurons of a vector that take as long as a synapse of a row, and of a dense one
 CLOSED = -1e9  # added to the input of who cannot spike
 
@@ -47,8 +47,8 @@ RING = record(arriving=np.int64, earlier=np.int64)
 and (step, neuron, y or y and x) each."""
 
 VOLLEY = record(lasts=np.int64, fewest=np.int64, first=np.int64, width=np.int64, flag=np.int64, mask=np.int64)
-"""Of a projection: the steps from the beginning of PSPs to their end (0: it has no volleys, see volleys.py); how many
-spikes make one, by the step before; where in ``input`` a vector would begin that has neuron 0 in front, and how far
+"""Of a projection: the steps from the beginning of PSPs to their end (0: it has no volleys, see volleys.py); from which
+``recent`` on it has some; where in ``input`` a vector would begin that has neuron 0 in front, and how far
 that of the next step is from it; and where its flags begin in ``whole``, and which bits of a step tell the flag."""
 
 LINK = record(step=np.int64, next=np.int64)
@@ -77,7 +77,7 @@ class Vectors(NamedTuple):
     arriving: FloatArray  # what arrives at this step and the next ones, with weight and height: see arrivals.py
     earlier: FloatArray  # PSPs as they were at this step and the last ones, before they decayed
     whole: IntArray  # 1: what arrives at a step is a volley, (step,) of each projection
-    recent: IntArray  # (P,) spikes that arrived in the last steps, by how long ago: MEMORY times their mean
+    recent: IntArray  # (P,) MEMORY times the spikes that arrive at a step, in the mean of the last ones
     rise: FloatArray  # (R, 2) exp(t / tau) of this step, from the beginning of the epoch or the stretch that it is in
     risen: FloatArray  # (R, stretches, N) causal traces at the end of each stretch but the last, see row_sums.py
     fallen: FloatArray  # (R, stretches, N) sums of exp(-t / tau) over a neuron's spikes in each stretch
@@ -278,12 +278,14 @@ def _volleys(net: NetworkArrays, dense: IntArray) -> tuple[Records, int, int]:
     """Each projection's volleys, and the sizes of ``input`` and ``whole`` with them. Cache lines of vectors are those
     of the neurons, so that no two threads write to one."""
     rows, used, flags = [], -(-len(net.kind) // LINE) * LINE, 0
-    for psp, out, alike in zip(net.psp, net.out, dense, strict=True):
+    for psp, out, gapless in zip(net.psp, net.out, dense, strict=True):
         lasts, synapses = int(psp["lasts"]), int(out[-1] - out[0])
         before, width = psp["post_first"] // 8 * 8, -(-psp["post_end"] // 8) * 8 - psp["post_first"] // 8 * 8
         if net.fading[0] or psp["spread"] > 0 or synapses < (lasts + 1) * width:
             lasts = 0
-        fewest = int(MEMORY * width * (psp["pre_end"] - psp["pre_first"]) / (SPARED[alike] * synapses)) if lasts else 0
+        fewest = (
+            int(MEMORY * width * (psp["pre_end"] - psp["pre_first"]) / (SPARED[gapless] * synapses)) if lasts else 0
+        )
         mask = (1 << (lasts + 1).bit_length()) - 1  # from when PSPs end to the next step there are two steps more
         rows.append((lasts, fewest, used - before, width, flags, mask))
         if lasts:

@@ -29,7 +29,7 @@ def ends_whole(vectors, p, t):
 
 @inlined
 def expect(vectors, p, t, spikes):
-    """Decide by the spikes of the step before whether a volley will arrive at step t."""
+    """Decide whether a volley will arrive at step t, as many ``spikes`` having arrived at the step before."""
     volley = vectors.volley[p]
     if volley.lasts > 0:
         vectors.recent[p] += spikes - vectors.recent[p] // MEMORY
