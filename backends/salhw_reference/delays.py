@@ -79,10 +79,11 @@ def ring_bytes(net: Network, p: Projection) -> int:
 
 def volley_bytes(net: Network, p: Projection) -> int:
     """At most so many bytes an instance of the vectorised algorithm takes for the volleys of a projection and its parts
-    (volleys.py), which take no more than a number per synapse."""
-    post, pre, same = net.ends(p.name)
-    lasts = lasting(net, p)
-    return 8 * min((lasts + 1) * post * delays(p), count(p.weights, post, pre, same)) if lasts else 0
+    (volleys.py), which take no more than a number per synapse; 0 where delays have a ring."""
+    (post, pre, same), lasts = net.ends(p.name), lasting(net, p)
+    if lasts == 0 or ring_bytes(net, p) > 0:
+        return 0
+    return 8 * min((lasts + 1) * post * delays(p), count(p.weights, post, pre, same))
 
 
 def _pieces(net: Network, p: Projection) -> list[tuple[IntArray | None, Projection]]:

@@ -280,16 +280,15 @@ def _volleys(net: NetworkArrays, dense: IntArray) -> tuple[Records, int, int]:
     rows, used, flags = [], -(-len(net.kind) // LINE) * LINE, 0
     for psp, out, gapless in zip(net.psp, net.out, dense, strict=True):
         lasts, synapses = int(psp["lasts"]), int(out[-1] - out[0])
-        before, width = psp["post_first"] // 8 * 8, -(-psp["post_end"] // 8) * 8 - psp["post_first"] // 8 * 8
-        if net.fading[0] or psp["spread"] > 0 or synapses < (lasts + 1) * width:
+        first, end = psp["post_first"] // 8 * 8, -(-psp["post_end"] // 8) * 8
+        if net.fading[0] or psp["spread"] > 0 or synapses < (lasts + 1) * (end - first):
             lasts = 0
-        fewest = (
-            int(MEMORY * width * (psp["pre_end"] - psp["pre_first"]) / (SPARED[gapless] * synapses)) if lasts else 0
-        )
+        reach = SPARED[gapless] * synapses  # of all presynaptic neurons, in neurons of a vector
+        fewest = int(MEMORY * (end - first) * (psp["pre_end"] - psp["pre_first"]) / reach) if lasts else 0
         mask = (1 << (lasts + 1).bit_length()) - 1  # from when PSPs end to the next step there are two steps more
-        rows.append((lasts, fewest, used - before, width, flags, mask))
+        rows.append((lasts, fewest, used - first, end - first, flags, mask))
         if lasts:
-            used, flags = used + (lasts + 1) * width, flags + mask + 1
+            used, flags = used + (lasts + 1) * (end - first), flags + mask + 1
     return records(rows, VOLLEY), int(used), flags
 
 

@@ -52,7 +52,7 @@ def take_volleys(net, vectors, t, low, high):
             come, gone = place_of(vectors, p, t), place_of(vectors, p, t + 1)  # a ring of one step more than PSPs last
             inputs = vectors.input[first:last]
             given, taken = vectors.input[come + first : come + last], vectors.input[gone + first : gone + last]
-            for n in range(np.uint64(max(last - first, 0))):
+            for n in range(np.uint64(len(inputs))):
                 inputs[n] += given[n] - taken[n]
                 taken[n] = 0.0
 

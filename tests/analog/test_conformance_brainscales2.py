@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from analog_examples import CHIP, IDEAL
 from long_checks import CONVERGES, REPLAYED, SESSIONS
@@ -26,23 +28,23 @@ def _sized_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @parametrize(backend, IDEAL, checks=[name for name in QUICK if name not in SESSIONS])  # which the noisy chips show
-def test_ideal_chip(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def test_ideal_chip(check: Callable[[], None]) -> None:
     check()
 
 
 @pytest.mark.usefixtures("_sized_briefly")
 @parametrize(backend, CHIP, checks=[name for name in QUICK if name not in TWICE])
-def test_noisy_chips(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def test_noisy_chips(check: Callable[[], None]) -> None:
     check()
 
 
 @pytest.mark.slow
 @parametrize(backend, IDEAL, checks=sorted({*LONG, *SESSIONS} - {"mismatch-is-on"}))
-def test_ideal_chip_long(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def test_ideal_chip_long(check: Callable[[], None]) -> None:
     check()
 
 
 @pytest.mark.slow
 @parametrize(backend, CHIP, checks=sorted({*LONG, *TWICE} - {*CONVERGES}))
-def test_noisy_chips_long(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def test_noisy_chips_long(check: Callable[[], None]) -> None:
     check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def brian2() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("brian2")
 @parametrize(BACKEND, profile="quick")
-def test_conformance(check) -> None:  # type: ignore[no-untyped-def]
+def test_conformance(check: Callable[[], None]) -> None:
     """Minutes: a call of Brian2 takes a tenth of a second."""
     check()
 

@@ -11,6 +11,7 @@ import site
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +44,13 @@ LONG = (*CONVERGES, "replay-coverage", "ideal-is-ideal")
 
 @pytest.mark.usefixtures("_few_networks")
 @parametrize(salhw_plain.backend, checks=[name for name in catalogue("quick") if name not in LONG])
-def test_conformance(check) -> None:  # type: ignore[no-untyped-def]
+def test_conformance(check: Callable[[], None]) -> None:
     check()
 
 
 @pytest.mark.slow  # with a seed of their own, as the few networks above are kept by theirs
 @parametrize(salhw_plain.backend, checks=[*CONVERGES, *REPLAYED, "ideal-is-ideal"], seed=1)
-def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]
+def test_long_checks(check: Callable[[], None]) -> None:
     check()
 
 

@@ -3,6 +3,8 @@ does the same. Long checks are marked slow: ``salhw conformance loihi2`` runs th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from lava_examples import MODELS, in_process
 from long_checks import CONVERGES, REPLAYED, SESSIONS
@@ -28,7 +30,7 @@ MAY_NOT = {  # what the target does not declare: everything else has to run
 }  # fmt: skip
 
 
-def holds(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def holds(check: Callable[[], None]) -> None:
     outcome = check.outcome()
     if check.check.name in MAY_NOT:  # refused, as it has to be
         assert outcome.outcome == "unsupported", outcome.reason
@@ -37,28 +39,28 @@ def holds(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives i
 
 
 @parametrize(backend, in_process(MODELS["fixed"]), checks=QUICK)
-def test_fixed_point(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def test_fixed_point(check: Callable[[], None]) -> None:
     holds(check)
 
 
 @parametrize(backend, in_process(MODELS["floating"]), checks=[name for name in QUICK if name not in ONCE])
-def test_floating_point(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def test_floating_point(check: Callable[[], None]) -> None:
     holds(check)
 
 
 @pytest.mark.slow
 @parametrize(backend, in_process(MODELS["floating"]), checks=(*ELSEWHERE, *ONCE))
-def test_floating_point_too(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def test_floating_point_too(check: Callable[[], None]) -> None:
     holds(check)
 
 
 @pytest.mark.slow
 @parametrize(backend, in_process(MODELS["fixed"]), checks=REPLAYED)
-def test_random_networks(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def test_random_networks(check: Callable[[], None]) -> None:
     check()
 
 
 @pytest.mark.slow
 @parametrize(backend, in_process(MODELS["fixed"]), checks=(*CONVERGES, *ELSEWHERE))
-def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]  # parametrize gives it
+def test_long_checks(check: Callable[[], None]) -> None:
     check()

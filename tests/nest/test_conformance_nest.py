@@ -4,6 +4,8 @@ are held to 3 to 5 % otherwise, for which a quarter to a sixteenth is enough."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from long_checks import CONVERGES, REPLAYED
 
@@ -24,24 +26,24 @@ COARSER = NEST.replace(
 
 
 @parametrize("nest", checks=QUICK)
-def test_quick(check) -> None:  # type: ignore[no-untyped-def]
+def test_quick(check: Callable[[], None]) -> None:
     check()
 
 
 @parametrize("nest", COARSER, checks=COUNTED)
-def test_rates(check) -> None:  # type: ignore[no-untyped-def]
+def test_rates(check: Callable[[], None]) -> None:
     check()
 
 
 @pytest.mark.slow
 @parametrize("nest", checks=COUNTED)
-def test_rates_as_declared(check) -> None:  # type: ignore[no-untyped-def]
+def test_rates_as_declared(check: Callable[[], None]) -> None:
     check()
 
 
 @pytest.mark.slow  # half a minute, of networks that are built anew
 @parametrize("nest", checks=(*LONG, *ELSEWHERE))
-def test_long_checks(check) -> None:  # type: ignore[no-untyped-def]
+def test_long_checks(check: Callable[[], None]) -> None:
     check()
 
 
